@@ -1,0 +1,1 @@
+"""Sequences in, sequences out: encoder-decoders, one training loop, one search. Knows no domain."""

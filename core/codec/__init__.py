@@ -1,0 +1,1 @@
+"""Between raw values and numbers: tokenizers and featurizers. No torch at import."""

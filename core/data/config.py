@@ -1,0 +1,51 @@
+"""The [data] and [batch] tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from core.config import AtLeast0, AtLeast1, Share, config
+
+
+@config
+class DataConfig:
+    source: str = "builtin"
+    """`builtin` (the task's first), another of the task's sources by name, or your own data: `jsonl`, `files`, `hf`."""
+    path: tuple[str, ...] = ()
+    """Folder(s) or file(s) of your own data; for `hf` a dataset id or a local parquet/arrow file or folder."""
+    train: str = ""
+    """A single file instead of the folder's train file; the same for `dev` and `test`."""
+    dev: str = ""
+    test: str = ""
+    bad: Literal["stop", "skip", "quarantine"] = "stop"
+    """A record that cannot be read ends the run (exit 3), is left out, or is left out and written to RUN/quarantine.jsonl."""
+    holdout: Share = 0.05
+    """Part of train, chosen by a hash of the key, that serves as dev where there is no dev file."""
+    limit: AtLeast0 = 0
+    """Use at most so many training records; 0 uses all."""
+    long: Literal["drop", "truncate", "stop"] = "drop"
+    """What becomes of a training record longer than `batch.longest`; counted and said."""
+    cache: str = ""
+    """Where downloads are kept; empty: the user's cache folder."""
+    column_source: str = "source"
+    """`hf`: the column read as source (dots descend: `translation.en`)."""
+    column_target: str = "target"
+    name: str = ""
+    """`hf`: the dataset's configuration name."""
+    streaming: bool = False
+    """`hf`: read without downloading everything first."""
+
+
+@config
+class BatchConfig:
+    tokens: AtLeast1 = 4096
+    """Budget of a batch: the longer of source and target, pads included, times the number of sentences."""
+    most: AtLeast0 = 0
+    """At most so many records in a batch; 0: only the budget counts."""
+    longest: AtLeast1 = 512
+    """Longest source or target, in tokens (frames for audio)."""
+    window: AtLeast1 = 8192
+    """So many shuffled records are sorted by length at a time: larger pads less, smaller mixes more."""
+    workers: AtLeast0 = 0
+    """Threads that prepare batches ahead; 0 prepares them in the loop. The order is the same."""

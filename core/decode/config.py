@@ -1,0 +1,41 @@
+"""The [search] table."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from core.config import AtLeast0, AtLeast1, Impossible, NotNegative, Share, config
+
+
+@config
+class SearchConfig:
+    strategy: Literal["beam", "greedy", "sample"] = "beam"
+    beams: AtLeast1 = 5
+    """Hypotheses kept (beam), or samples drawn (sample); greedy has one."""
+    n_best: AtLeast1 = 1
+    length_penalty: float = 1.0
+    """A hypothesis scores its summed log-probability divided by its length (the end symbol counts) to this power."""
+    length_ratio: NotNegative = 2.0
+    """The longest output is `length_ratio` x the source's length + `length_extra` tokens, the end symbol included."""
+    length_extra: AtLeast1 = 20
+    no_repeat: AtLeast0 = 0
+    """No n-gram of this size twice in an output; 0 allows all."""
+    temperature: NotNegative = 1.0
+    """sample: 0 is greedy."""
+    top_k: AtLeast0 = 0
+    """sample: among so many likeliest tokens; 0 among all."""
+    top_p: Share = 1.0
+    """sample: among the fewest tokens that hold this much probability."""
+    batch_tokens: AtLeast1 = 4096
+    """Budget of a decoding batch: source tokens, pads included, times beams."""
+
+    def __post_init__(self) -> None:
+        if self.strategy != "greedy" and self.n_best > self.beams:
+            raise Impossible("n_best", f"{self.n_best} answers need at least as many beams, not {self.beams}")
+        if self.strategy == "greedy" and self.n_best > 1:
+            raise Impossible("n_best", "greedy search has one answer")
+
+    @property
+    def width(self) -> int:
+        """Hypotheses per source."""
+        return 1 if self.strategy == "greedy" else self.beams

@@ -1,0 +1,26 @@
+"""What decoding may not do, as automata that run beside the search (and beside teacher forcing), so that nothing rereads the prefix."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from core.data.batch import Batch
+from core.model.state import State
+
+# B batch, K hypotheses, T target, V vocabulary
+
+
+class Rule(Protocol):
+    def start(self, batch: Batch, beams: int = 1) -> State:
+        """Before BOS; every tensor [B, K, ...]."""
+        ...
+
+    def step(self, state: State, token_BK: Tensor, remaining_BK: Tensor) -> tuple[State, Tensor]:
+        """Read one token (BOS first); then which tokens may follow, bool [B, K, V].
+
+        `remaining_BK` counts the tokens that may still come, the end symbol included, so that a rule can close in time
+        what is open. Ids from V on (copied words) are not the rule's to judge.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Layers: one idea a file, the formula and the paper in its docstring."""

@@ -1,0 +1,92 @@
+"""A domain, as a value: what a task is made of. Only `name`, `config`, `sources`, `codecs` and `metrics` must be given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from core.codec.types import Codec, Codecs
+from core.data.config import DataConfig
+from core.record import Prediction, Record, Split
+
+if TYPE_CHECKING:  # torch is imported only when a model is
+    from core.decode.rules import Rule
+    from core.model.features import PrefixFeatures
+
+C = TypeVar("C")
+Source = Callable[[C, DataConfig, Split], Iterator[Record]]
+"""A data loader. It may download (with progress); it yields records with unique keys, the same ones each time."""
+Baseline = Callable[[Sequence[Record], Sequence[Record]], list[str]]
+"""A trivial system: (training records, records to answer) -> outputs, one each, in order."""
+
+
+class Metric(Protocol):
+    """Properties are read-only, or no frozen dataclass would satisfy them."""
+
+    @property
+    def name(self) -> str: ...  # "exact@5"
+    @property
+    def signature(self) -> str:  # all that could change the number: "exact|k:5|case:yes|v:1"
+        ...
+    @property
+    def higher_is_better(self) -> bool: ...
+    def statistics(self, predictions: Sequence[Prediction]) -> np.ndarray:
+        """float64 [N, n]: one row a record, so that any resampling of records is a choice of rows."""
+        ...
+
+    def score(self, rows: np.ndarray) -> float:
+        """The value of any multiset of those rows."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """A native file format of the field. Reading is by the file's ending, writing by `--format`."""
+
+    endings: tuple[str, ...] = ()
+    read: Callable[[Path], Iterator[Record]] | None = None
+    """Records (targets may be None) from a file; raises BadRecord or DataError with the place."""
+    write: Callable[[Prediction, int], str] | None = None
+    """(prediction, n_best) -> the text of one input, without the final newline."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task(Generic[C]):
+    """What differs between domains; core supplies the rest."""
+
+    name: str
+    config: type[C]
+    """The [task] table of its config files: a frozen dataclass."""
+    sources: Mapping[str, Source[C]]
+    """Built-in data by name (`data.source`); the first is the default. "jsonl", "files" and "hf" are core's and work for every task."""
+    codecs: Callable[[C, Iterable[Record]], Codecs]
+    """Its tokenizers and featurizers, fitted on the training records."""
+    metrics: Callable[[C], Sequence[Metric]]
+    """The first picks checkpoints."""
+
+    codec_types: tuple[type[Codec], ...] = ()
+    """Codecs of its own, so that a run folder can be read back."""
+    read: Callable[[C, Any], Any] | None = None
+    """A JSON value -> source, raising BadRecord; None: a string as it is."""
+    read_target: Callable[[C, Any], Any] | None = None
+    """The same for targets."""
+    rule: Callable[[C, Codecs], Rule] | None = None
+    """What decoding may not do."""
+    features: Callable[[C, Codecs], PrefixFeatures] | None = None
+    """What the decoder is told about the prefix, beyond its tokens."""
+    augment: Callable[[C], Callable[[Record, np.random.Generator], Record] | None] | None = None
+    """A training record -> a variant of it, drawn anew each epoch; None (also from the function) to leave records alone."""
+    canonical: Callable[[C], Callable[[str], str | None]] | None = None
+    """When two outputs are the same answer: for duplicates, voting, top-k, leak checks. None for an invalid output."""
+    utility: Callable[[str, str], float] | None = None
+    """What minimum-Bayes-risk decoding maximises."""
+    baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
+    formats: Mapping[str, Format] = field(default_factory=dict[str, Format])
+    bins: Mapping[str, Callable[[Record], str]] = field(default_factory=dict[str, Callable[[Record], str]])
+    """Named ways to break scores down: identity band, reaction class. Length is core's."""
+    present: Callable[[Prediction], str] | None = None
+    """How this field looks at one result, as HTML."""

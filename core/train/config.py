@@ -1,0 +1,61 @@
+"""The [train] and [save] tables."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from core.config import AtLeast0, AtLeast1, Dropout, Impossible, NotNegative, Positive, config
+
+
+@config
+class TrainConfig:
+    steps: AtLeast1 = 10_000
+    """Updates in all; there are no epochs."""
+    minutes: NotNegative = 0.0
+    """Stop (and evaluate, and save) after so many minutes of training; 0: no limit. Schedules still run over `steps`."""
+    lr: Positive = 1e-3
+    """Peak learning rate."""
+    warmup: AtLeast0 = 400
+    schedule: Literal["inverse-sqrt", "cosine", "linear", "constant"] = "inverse-sqrt"
+    """After the linear warm-up. Cosine and linear end at `lr * final` at the last step."""
+    final: NotNegative = 0.0
+    accumulate: AtLeast1 = 1
+    """Batches per update; every target token weighs the same however they fall."""
+    label_smoothing: Dropout = 0.1
+    clip: NotNegative = 1.0
+    """Largest gradient norm; 0 does not clip."""
+    weight_decay: NotNegative = 0.01
+    """On matrices only."""
+    beta1: Dropout = 0.9
+    beta2: Dropout = 0.98
+    average: Literal["none", "ema", "last"] = "ema"
+    """What is evaluated and saved as weights: the raw ones, an exponential moving average, or the mean of the last `average_last` evaluations'."""
+    ema: Dropout = 0.999
+    """Decay of the moving average; it warms up as (1 + step) / (10 + step)."""
+    average_last: AtLeast1 = 5
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of matrix products in training; `auto` is bf16 on a GPU or a CPU with AMX, else fp32. Weights stay fp32."""
+    evaluate_every: AtLeast1 = 500
+    """Steps between evaluations on dev, by real decoding."""
+    evaluate_records: AtLeast0 = 500
+    """So many dev records (the first by hashed key) during training; 0: all."""
+    patience: AtLeast0 = 0
+    """Stop after so many evaluations without a better first metric; 0 never stops early."""
+    log_every: AtLeast1 = 50
+    device: str = "auto"
+    """`auto`: a GPU if there is one, else the CPU."""
+    threads: AtLeast0 = 0
+    """CPU threads; 0: all. Results are bit-identical only for an equal number, so it is recorded and checked."""
+    tensorboard: bool = False
+
+
+@config
+class SaveConfig:
+    every: AtLeast1 = 500
+    """Steps between saves of `checkpoints/last`; evaluations and the end save too."""
+    shard_mib: AtLeast0 = 0
+    """Split weight files larger than this; 0 never splits."""
+
+    def __post_init__(self) -> None:
+        if 0 < self.shard_mib < 1:
+            raise Impossible("shard_mib", "use whole MiB")

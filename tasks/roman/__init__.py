@@ -1,0 +1,58 @@
+"""Roman numerals: "1984" -> "MCMLXXXIV". The smallest whole domain; `python -m tasks new NAME DIR` begins yours from one like it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from core.codec.regex import RegexTokenizer
+from core.codec.types import Codecs
+from core.config import AtLeast1, Impossible, config
+from core.data.config import DataConfig
+from core.data.split import split_of
+from core.metrics.exact import ExactMatch
+from core.record import Record, Split
+from core.task import Metric, Task
+
+VALUES = (1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1)
+LETTERS = ("M", "CM", "D", "CD", "C", "XC", "L", "XL", "X", "IX", "V", "IV", "I")
+
+
+@config
+class RomanConfig:
+    largest: AtLeast1 = 3999
+    """The numerals go no further without overlines."""
+
+    def __post_init__(self) -> None:
+        if not 100 <= self.largest <= 3999:
+            raise Impossible("largest", f"{self.largest} is not between 100 and 3999")
+
+
+def to_roman(number: int) -> str:
+    """The numeral of a number from 1 to 3999."""
+    numeral = ""
+    for value, letters in zip(VALUES, LETTERS, strict=True):
+        count, number = divmod(number, value)
+        numeral += letters * count
+    return numeral
+
+
+def numbers(cfg: RomanConfig, data: DataConfig, split: Split) -> Iterator[Record]:
+    """Every number up to the largest; which split one belongs to is a hash of itself, so that it never changes."""
+    for number in range(1, cfg.largest + 1):
+        if split_of(key := str(number), dev=0.05, test=0.05) == split:
+            yield Record(key, source=key, target=to_roman(number))
+
+
+def codecs(cfg: RomanConfig, train: Iterable[Record]) -> Codecs:
+    """Symbols are characters on both sides."""
+    pairs = list(train)
+    return Codecs(
+        source=RegexTokenizer.fit(record.source for record in pairs),
+        target=RegexTokenizer.fit(record.target for record in pairs),
+    )
+
+
+def metrics(cfg: RomanConfig) -> Sequence[Metric]:
+    """One numeral is right, so exact match says it all."""
+    return (ExactMatch(1), ExactMatch(5))
+
+
+TASK = Task(name="roman", config=RomanConfig, sources={"numbers": numbers}, codecs=codecs, metrics=metrics)

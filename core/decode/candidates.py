@@ -1,0 +1,64 @@
+"""The likeliest continuations, in an order that is defined to the last tie."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# B batch, K hypotheses, V vocabulary, M tokens a hypothesis, C candidates of a source
+
+NEVER = float("-inf")
+
+
+class Choice(NamedTuple):
+    """What a step offers each source: C continuations, best first (or one a hypothesis, in place)."""
+
+    total_BC: Tensor
+    """Summed log-probabilities; -inf where there is no such candidate."""
+    parent_BC: Tensor
+    token_BC: Tensor
+    logp_BC: Tensor
+    """Of the token alone, as the model has it."""
+    stuck_BK: Tensor
+    """Live hypotheses that no token can continue."""
+
+
+def best_tokens(logp_BKV: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` likeliest tokens of each hypothesis, likeliest first; of equal ones at the edge, the lower ids."""
+    V = logp_BKV.shape[-1]
+    if count == 1:
+        return logp_BKV.max(-1, keepdim=True)  # documented to point at the first of equal ones
+    if count < V:
+        value_BKM, token_BKM = logp_BKV.topk(count + 1)
+        cut_BK = (value_BKM[..., -1] == value_BKM[..., -2]) & (value_BKM[..., -1] > NEVER)
+        # Which of equal ones topk takes is arbitrary on a CPU. CUDA's scans upwards, and asking would wait for it.
+        if logp_BKV.device.type != "cpu" or not bool(cut_BK.any()):
+            return value_BKM[..., :count], token_BKM[..., :count]
+    value_BKV, token_BKV = logp_BKV.sort(dim=-1, descending=True, stable=True)
+    return value_BKV[..., :count], token_BKV[..., :count]
+
+
+def best_candidates(logp_BKV: Tensor, sum_BK: Tensor) -> Choice:
+    """The 2K best continuations of each source by sum, then lower parent, then lower token (one beam is greedy: one).
+
+    At most K of 2K can end here, so K are left to go on.
+    """
+    K, V = logp_BKV.shape[1:]
+    M = min(2 * K, V) if K > 1 else 1
+    value_BKM, token_BKM = best_tokens(logp_BKV, M)
+    # Rounding may put a probability above one, and the bound of the early stop rests on sums that never rise.
+    value_BKM = value_BKM.to(sum_BK.dtype).clamp(max=0)
+    stuck_BK = (sum_BK > NEVER) & (value_BKM[..., 0] == NEVER)
+    if K == 1:
+        return Choice(
+            sum_BK + value_BKM[:, 0], torch.zeros_like(token_BKM[:, 0]), token_BKM[:, 0], value_BKM[:, 0], stuck_BK
+        )
+    token_BKM, order_BKM = token_BKM.sort(-1)
+    value_BN = value_BKM.gather(-1, order_BKM).flatten(1)
+    total_BN = (sum_BK[..., None] + value_BN.view_as(token_BKM)).flatten(1)
+    total_BN, order_BN = total_BN.sort(dim=-1, descending=True, stable=True)
+    order_BC = order_BN[:, : 2 * K]
+    token_BC, logp_BC = token_BKM.flatten(1).gather(1, order_BC), value_BN.gather(1, order_BC)
+    return Choice(total_BN[:, : 2 * K], order_BC // M, token_BC, logp_BC, stuck_BK)

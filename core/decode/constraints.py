@@ -1,0 +1,132 @@
+"""What an output may not be: the task's rule, a forced prefix and banned repeats, applied step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.codec.types import BOS, EOS, PAD
+from core.data.batch import Batch
+from core.decode.candidates import NEVER
+from core.decode.rules import Rule
+from core.model.state import State, keep_rows, select_rows
+
+# B batch, K hypotheses, T target (so far), P prefix, N n-gram, V vocabulary
+
+UNLIMITED = 1 << 30
+
+
+class AllOf:
+    """A token is legal where every one of these rules says so."""
+
+    def __init__(self, *rules: Rule) -> None:
+        self.rules = rules
+
+    def start(self, batch: Batch, beams: int = 1) -> State:
+        """The states of all, told apart by a number."""
+        states = (rule.start(batch, beams) for rule in self.rules)
+        return {f"{n}.{name}": x for n, state in enumerate(states) for name, x in state.items()}
+
+    def step(self, state: State, token_BK: Tensor, remaining_BK: Tensor) -> tuple[State, Tensor]:
+        """Step each; a rule with a smaller vocabulary does not judge the ids beyond it."""
+        after: State = {}
+        legal_BKV = token_BK.new_ones((*token_BK.shape, 0), dtype=torch.bool)
+        for n, rule in enumerate(self.rules):
+            own = {name.removeprefix(f"{n}."): x for name, x in state.items() if name.startswith(f"{n}.")}
+            own, also_BKV = rule.step(own, token_BK, remaining_BK)
+            after |= {f"{n}.{name}": x for name, x in own.items()}
+            V = max(legal_BKV.shape[-1], also_BKV.shape[-1])
+            legal_BKV = _widened(legal_BKV, V) & _widened(also_BKV, V)
+        return after, legal_BKV
+
+
+def _widened(legal_BKV: Tensor, V: int) -> Tensor:
+    return F.pad(legal_BKV, (0, V - legal_BKV.shape[-1]), value=True)
+
+
+def teacher_forced(rule: Rule, batch: Batch, limit_B: Tensor | None = None) -> Tensor:
+    """The legal tokens after each of `batch.given_BT`, bool [B, T, V], as stepping finds them.
+
+    Without `limit_B`, tokens in all, nothing has to close in time.
+    """
+    state = rule.start(batch, 1)
+    limit_B1 = batch.target.new_full((batch.size, 1), UNLIMITED) if limit_B is None else limit_B[:, None]
+    steps: list[Tensor] = []
+    for t, token_B in enumerate(batch.given_BT.unbind(1)):
+        state, legal_B1V = rule.step(state, token_B[:, None], (limit_B1 - t).clamp(min=1))
+        steps.append(legal_B1V[:, 0])
+    return torch.stack(steps, 1)
+
+
+class Constraints:
+    """The rule's state and whatever else the ban on tokens rests on, for the live hypotheses of a search."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        beams: int,
+        limit_B: Tensor,
+        *,
+        rule: Rule | None,
+        prefix: Sequence[Sequence[int]],
+        no_repeat: int,
+    ) -> None:
+        self.rule, self.no_repeat, self.limit_B = rule, no_repeat, limit_B
+        self.state: State = {} if rule is None else rule.start(batch, beams)
+        self.said_BKT = limit_B.new_zeros((batch.size, beams, 0))
+        self.prefix_BP = _rectangle(prefix, limit_B)
+        self.prefix_top = max((max(ids, default=0) for ids in prefix), default=0)
+
+    def apply(self, logp_BKV: Tensor, token_BK: Tensor, step: int) -> Tensor:
+        """A copy where what may not follow `token_BK` (the `step`th; 0 is BOS) is -inf; nothing is renormalised."""
+        logp_BKV = logp_BKV.nan_to_num(nan=NEVER, posinf=NEVER, neginf=NEVER)
+        logp_BKV[..., : BOS + 1] = NEVER  # PAD and BOS
+        if self.rule is not None:
+            remaining_BK = (self.limit_B[:, None] - step).clamp(min=1).expand_as(token_BK)
+            self.state, legal_BKV = self.rule.step(self.state, token_BK, remaining_BK)
+            V = min(legal_BKV.shape[-1], logp_BKV.shape[-1])  # ids beyond are copied words
+            logp_BKV[..., :V].masked_fill_(~legal_BKV[..., :V], NEVER)
+        if self.no_repeat and step:
+            self.said_BKT = torch.cat([self.said_BKT, token_BK[..., None]], -1)
+        if step >= self.prefix_BP.shape[1]:
+            return ban_repeats(logp_BKV, self.said_BKT, self.no_repeat)
+        if self.prefix_top >= logp_BKV.shape[-1]:
+            raise ValueError(f"a prefix holds {self.prefix_top}; the model's ids end at {logp_BKV.shape[-1] - 1}")
+        # A prefix may repeat itself, so its tokens are taken out before the ban. PAD stands after a prefix and is -inf.
+        forced_BK1 = self.prefix_BP[:, step, None, None].expand(-1, logp_BKV.shape[1], 1)
+        value_BK1 = logp_BKV.gather(-1, forced_BK1)
+        ban_repeats(logp_BKV, self.said_BKT, self.no_repeat)
+        return logp_BKV.masked_fill_(forced_BK1 != PAD, NEVER).scatter_(-1, forced_BK1, value_BK1)
+
+    def select(self, parent_BK: Tensor) -> None:
+        """Reorder with the hypotheses."""
+        self.state = select_rows(self.state, parent_BK)
+        if self.no_repeat:
+            self.said_BKT = select_rows({"said": self.said_BKT}, parent_BK)["said"]
+
+    def keep(self, rows_B: Tensor) -> None:
+        """Only these sources go on."""
+        self.state = keep_rows(self.state, rows_B)
+        self.said_BKT, self.limit_B = self.said_BKT[rows_B], self.limit_B[rows_B]
+        self.prefix_BP = self.prefix_BP[rows_B]
+
+
+def ban_repeats(logp_BKV: Tensor, said_BKT: Tensor, size: int) -> Tensor:
+    """In place: no token that would complete an n-gram of this size that was said before."""
+    if not size or said_BKT.shape[-1] < size:
+        return logp_BKV
+    gram_BKTN = said_BKT.unfold(-1, size, 1)
+    tail_BK1N = said_BKT[..., None, said_BKT.shape[-1] - size + 1 :]
+    same_BKT = (gram_BKTN[..., :-1] == tail_BK1N).all(-1)
+    return logp_BKV.scatter_(-1, torch.where(same_BKT, gram_BKTN[..., -1], PAD), NEVER)  # PAD is banned anyway
+
+
+def _rectangle(prefix: Sequence[Sequence[int]], limit_B: Tensor) -> Tensor:
+    for row, ids in enumerate(prefix):
+        if wrong := [i for i in ids if i <= EOS]:
+            raise ValueError(f"the prefix of source {row} holds {wrong[0]}; only ids above {EOS} can be forced")
+    P = max(map(len, prefix), default=0)
+    return limit_B.new_tensor([[*ids, *[PAD] * (P - len(ids))] for ids in prefix]).view(len(prefix), P)

@@ -1,0 +1,63 @@
+"""Records in, predictions out: encode, batch, search, decode, in the order given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from core.codec.types import Codecs
+from core.data.batch import Batch
+from core.data.encode import encode_sources
+from core.data.stream import decoding_batches
+from core.decode.config import SearchConfig
+from core.decode.rules import Rule
+from core.decode.search import Found, search
+from core.model.seq2seq import Seq2Seq
+from core.record import Hypothesis, Prediction, Record
+
+
+def predict_records(
+    model: Seq2Seq,
+    codecs: Codecs,
+    records: Sequence[Record],
+    cfg: SearchConfig,
+    *,
+    longest: int,
+    rule: Rule | None = None,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Prediction]:
+    """One prediction a record, in order. A blank text has the blank answer; `progress` hears how many records are done.
+
+    Between batches `stop` may end it: then the list is short (and of no use but to say so).
+    """
+    device = next(model.parameters()).device
+    answers: dict[int, tuple[Hypothesis, ...]] = {
+        row: (Hypothesis("", 0.0),) for row, record in enumerate(records) if is_blank(record)
+    }
+    asked = [row for row in range(len(records)) if row not in answers]
+    if progress and answers:
+        progress(len(answers))
+    examples = encode_sources([records[row] for row in asked], codecs, longest=longest)
+    model.eval()
+    for batch in decoding_batches(examples, cfg.batch_tokens, cfg.width):
+        if stop():
+            return []
+        found = search(model, batch.to(device), cfg, rule=rule, seed=seed)
+        for place, (index, hypotheses) in enumerate(zip(batch.index, found, strict=True)):
+            answers[asked[index]] = tuple(as_hypothesis(one, codecs, batch, place) for one in hypotheses)
+        if progress:
+            progress(batch.size)
+    return [Prediction(record, answers[row]) for row, record in enumerate(records)]
+
+
+def is_blank(record: Record) -> bool:
+    """Text without anything to read: an empty line gives an empty line."""
+    return isinstance(record.source, str) and not record.source.strip()
+
+
+def as_hypothesis(found: Found, codecs: Codecs, batch: Batch, place: int) -> Hypothesis:
+    """Ids spelled out, copied words included."""
+    words = batch.copy.words[place] if batch.copy else ()
+    output = codecs.target.decode(found.tokens, words)
+    return Hypothesis(output, found.score, found.tokens, found.logp, found.finish)

@@ -1,0 +1,49 @@
+"""card.md: what a run is, for someone who did not train it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.settings import RunConfig
+from core.task import Task
+
+
+def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Facts only, each taken from the run's own records."""
+    environment = facts["environment"]
+    rows = [
+        f"| {name} | {one['value']:.4g} | {interval(one['interval'])} | `{one['signature']}` |"
+        for name, one in result["metrics"].items()
+    ]
+    return "\n".join(
+        [
+            f"# {task.name}: a trained run",
+            "",
+            f"A {cfg.model.kind} of {facts['parameters']:,} parameters, trained on {facts['records']['train']:,} records of"
+            f" `{cfg.data.source}` for {result['step']:,} steps ({result['minutes']:.1f} minutes; {result['reason']}).",
+            "",
+            f"Scores of the best checkpoint (step {result['best_step']:,}) on {result['n']:,} dev records:",
+            "",
+            "| metric | value | 95 % interval | signature |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "Checkpoints were chosen on these same dev records, so expect a little less elsewhere; `evaluate --split test` says how much.",
+            "",
+            f"* data: sha256 of train `{facts['data']['train']}`, of dev `{facts['data']['dev']}`",
+            f"* seed {facts['seed']}; git revision {environment.get('git') or 'unknown'}",
+            "* versions: " + ", ".join(f"{name} {version}" for name, version in environment["versions"].items()),
+            f"* hardware: {environment.get('hardware')}; {environment.get('threads')} threads",
+            "",
+            "To reproduce, with the `config.toml` beside this file:",
+            "",
+            f"    python -m tasks train {task.name} config.toml",
+            "",
+        ]
+    )
+
+
+def interval(ends: list[float] | None) -> str:
+    """[low, high], or a dash."""
+    return f"[{ends[0]:.4g}, {ends[1]:.4g}]" if ends else "-"

@@ -1,0 +1,125 @@
+"""A config made real: records, codecs, numbers, model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.codec.types import Codecs, Encoded, as_encoded
+from core.data.encode import EncodedSplit, encode_split
+from core.data.sources import read_records
+from core.decode.rules import Rule
+from core.errors import DataError
+from core.model.build import build
+from core.model.seq2seq import Seq2Seq
+from core.record import Record, Split
+from core.settings import RunConfig
+from core.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRecords:
+    """One split as read, and what identifies it."""
+
+    split: Split
+    records: list[Record]
+    sha256: str
+    refused: int
+
+
+def read_split(task: Task[Any], cfg: RunConfig, split: Split) -> SplitRecords:
+    """All records of a split; those refused by policy are counted and said."""
+    found = read_records(task, cfg.task, cfg.data, split)
+    if found.refused:
+        first = found.refused[0]
+        print(f"{split}: {len(found.refused)} records refused, the first: {first}", file=sys.stderr)
+    if not found.records:
+        raise DataError(f"data.source = {cfg.data.source!r} has no {split} records")
+    return SplitRecords(split, found.records, digest(found.records), len(found.refused))
+
+
+def digest(records: Sequence[Record]) -> str:
+    """sha256 over keys, sources, targets and further references: results compare only where it is equal."""
+    found = hashlib.sha256()
+    for record in records:
+        row = (record.key, record.source, record.target, record.meta.get("references", ()))
+        found.update(json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
+        found.update(b"\n")
+    return found.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What training reads."""
+
+    train: SplitRecords
+    dev: SplitRecords
+    codecs: Codecs
+    encoded: EncodedSplit
+    augmented: Callable[[int, np.random.Generator], tuple[Encoded, Sequence[int]]] | None
+
+
+def training_data(task: Task[Any], cfg: RunConfig, codecs: Codecs | None = None) -> TrainingData:
+    """Read and encode; `codecs` are given where a run goes on."""
+    train, dev = read_split(task, cfg, "train"), read_split(task, cfg, "dev")
+    records = train.records[: cfg.data.limit] if cfg.data.limit else train.records
+    codecs = codecs or task.codecs(cfg.task, records)
+    encoded = encode_split(records, codecs, longest=cfg.batch.longest, long=cfg.data.long)
+    if encoded.too_long:
+        done = "cut" if cfg.data.long == "truncate" else "left out"
+        print(
+            f"train: {encoded.too_long} of {len(records)} records longer than batch.longest = {cfg.batch.longest}: {done}",
+            file=sys.stderr,
+        )
+    if not encoded.records:
+        raise DataError(f"no training record fits batch.longest = {cfg.batch.longest}")
+    return TrainingData(train, dev, codecs, encoded, augmentation(task, cfg, codecs, encoded.records))
+
+
+def augmentation(
+    task: Task[Any], cfg: RunConfig, codecs: Codecs, records: Sequence[Record]
+) -> Callable[[int, np.random.Generator], tuple[Encoded, Sequence[int]]] | None:
+    """Row and random numbers -> a fresh variant of that record, encoded; None where the task leaves records alone."""
+    vary = task.augment(cfg.task) if task.augment else None
+    if vary is None:
+        return None
+
+    def encode(row: int, random: np.random.Generator) -> tuple[Encoded, Sequence[int]]:
+        record = vary(records[row], random)
+        source, target = as_encoded(codecs.source.encode(record.source)), codecs.target.encode(record.target)
+        if max(len(source.values), len(target)) > cfg.batch.longest:  # a variant may have grown: then as it was
+            record = records[row]
+            source, target = as_encoded(codecs.source.encode(record.source)), codecs.target.encode(record.target)
+        return source, target
+
+    return encode
+
+
+def make_model(task: Task[Any], cfg: RunConfig, codecs: Codecs) -> Seq2Seq:
+    """The model of a config, freshly initialised by its seed."""
+    features = task.features(cfg.task, codecs) if task.features else None
+    return build(cfg.model, codecs, features=features, seed=cfg.seed)
+
+
+def make_rule(task: Task[Any], cfg: RunConfig, codecs: Codecs) -> Rule | None:
+    """The task's rule for decoding and for losses over legal tokens."""
+    return task.rule(cfg.task, codecs) if task.rule else None
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes the first GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DataError(f"train.device = {name!r}: {str(error).splitlines()[0]}") from None
+    return device

@@ -1,0 +1,102 @@
+"""Predictions -> numbers with intervals, the model's and the trivial systems' side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.metrics.resampling import bootstrap_interval, paired_bootstrap
+from core.record import Hypothesis, Prediction, Record
+from core.task import Baseline, Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One metric's value over a set of records."""
+
+    metric: Metric
+    rows: np.ndarray
+    value: float
+    interval: tuple[float, float] | None
+
+    def tree(self) -> dict[str, Any]:
+        """As results files hold it."""
+        return {
+            "value": self.value,
+            "interval": list(self.interval) if self.interval else None,
+            "signature": self.metric.signature,
+            "higher_is_better": self.metric.higher_is_better,
+        }
+
+
+def score(predictions: Sequence[Prediction], metrics: Sequence[Metric], *, intervals: bool = True) -> dict[str, Score]:
+    """By metric name, in the task's order. Records of one `meta.group` are resampled together."""
+    groups = [prediction.record.meta.get("group") for prediction in predictions]
+    grouped = groups if any(group is not None for group in groups) else None
+    scores: dict[str, Score] = {}
+    for metric in metrics:
+        rows = metric.statistics(predictions)
+        interval = bootstrap_interval(metric, rows, groups=grouped) if intervals and len(rows) > 1 else None
+        scores[metric.name] = Score(metric, rows, metric.score(rows), interval)
+    return scores
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A trivial system's score on the first metric, and how sure it is that the model is better."""
+
+    score: Score
+    p_value: float
+
+
+def floors(
+    baselines: Mapping[str, Baseline],
+    train: Sequence[Record],
+    predictions: Sequence[Prediction],
+    metrics: Sequence[Metric],
+    model_scores: Mapping[str, Score],
+) -> dict[str, dict[str, Floor]]:
+    """Baseline -> metric -> its score on the same records, with the p-value of a paired bootstrap against the model."""
+    records = [prediction.record for prediction in predictions]
+    groups = [record.meta.get("group") for record in records]
+    grouped = groups if any(group is not None for group in groups) else None
+    found: dict[str, dict[str, Floor]] = {}
+    for name, baseline in baselines.items():
+        outputs = baseline(train, records)
+        answers = [
+            Prediction(record, (Hypothesis(output, 0.0),)) for record, output in zip(records, outputs, strict=True)
+        ]
+        own = score(answers, metrics)
+        found[name] = {
+            metric.name: Floor(
+                own[metric.name],
+                paired_bootstrap(metric, model_scores[metric.name].rows, own[metric.name].rows, groups=grouped),
+            )
+            for metric in metrics
+        }
+    return found
+
+
+def table(scores: Mapping[str, Score], trivial: Mapping[str, Mapping[str, Floor]] | None = None) -> str:
+    """What a person reads."""
+    width = max([len("the model"), *(len(name) for name in trivial or {})])
+    lines = [" " * width + "".join(f"  {name:>24}" for name in scores)]
+    lines.append(f"{'the model':<{width}}" + "".join(f"  {cell(one):>24}" for one in scores.values()))
+    for name, own in (trivial or {}).items():
+        cells = (f"{cell(floor.score)} p={floor.p_value:.3f}" for floor in own.values())
+        lines.append(f"{name:<{width}}" + "".join(f"  {text:>24}" for text in cells))
+    return "\n".join(lines)
+
+
+def cell(one: Score) -> str:
+    """12.3 [11.0, 13.5]"""
+    digits = 3 if abs(one.value) <= 1 and "percent" not in one.metric.signature and one.metric.name in UNIT else 1
+    text = f"{one.value:.{digits}f}"
+    return text + (f" [{one.interval[0]:.{digits}f}, {one.interval[1]:.{digits}f}]" if one.interval else "")
+
+
+UNIT = ("sp", "modeler", "column")
+"""Metrics that are given between 0 and 1; all others are percentages."""

@@ -1,0 +1,66 @@
+"""A trained run, read back from its folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from core.codec.store import load_codecs
+from core.codec.types import Codecs
+from core.config_toml import load
+from core.decode.rules import Rule
+from core.errors import ConfigError, DataError
+from core.model.seq2seq import Seq2Seq
+from core.run.folder import RunFolder
+from core.run.prepared import choose_device, make_model, make_rule
+from core.settings import RunConfig, run_config
+from core.task import Task
+from core.train.checkpoint import Checkpoint, read_checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """Everything that predicting needs."""
+
+    task: Task[Any]
+    folder: RunFolder
+    config: RunConfig
+    codecs: Codecs
+    model: Seq2Seq
+    rule: Rule | None
+    step: int
+
+
+def load_run(task: Task[Any], folder: RunFolder, overrides: Sequence[str] = ()) -> StoredRun:
+    """The best checkpoint, else the last, with digests verified. Overrides may change how it decodes, not what it is."""
+    cfg = load(run_config(task.config), folder.config, overrides).config
+    checkpoint = find_checkpoint(folder)
+    if checkpoint.config.get("task_name") != task.name:
+        raise ConfigError(f"{folder.path}: a run of {checkpoint.config.get('task_name')!r}, not of {task.name!r}")
+    if cfg.train.threads:
+        torch.set_num_threads(cfg.train.threads)
+    codecs = load_codecs(checkpoint.codecs, task.codec_types)
+    model = make_model(task, cfg, codecs)
+    load_weights(model, checkpoint, folder)
+    model.to(choose_device(cfg.train.device)).eval()
+    return StoredRun(task, folder, cfg, codecs, model, make_rule(task, cfg, codecs), checkpoint.step)
+
+
+def find_checkpoint(folder: RunFolder) -> Checkpoint:
+    """`best`, else `last`."""
+    for path in (folder.best, folder.last):
+        if (found := read_checkpoint(path)) is not None:
+            return found
+    raise DataError(f"{folder.path}: nothing saved yet; train it first (--resume)")
+
+
+def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, folder: RunFolder) -> None:
+    """Strictly: a missing or a misshapen tensor is said by name."""
+    try:
+        model.load_state_dict(checkpoint.weights, strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise DataError(f"{folder.path}: weights and config disagree: {first}") from None

@@ -1,0 +1,269 @@
+"""`train`: from a config to a run folder, resumable at any step."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from core.codec.store import load_codecs
+from core.config_toml import differences, load, show, to_toml
+from core.data.stream import TrainBatches
+from core.decode.predict import predict_records
+from core.errors import ConfigError, Interrupted
+from core.record import Prediction, Record
+from core.run.card import card
+from core.run.dry import dry_run
+from core.run.folder import RunFolder, existing_run, new_run, newest_unfinished, read_json, write_json, write_text
+from core.run.prepared import TrainingData, choose_device, make_model, make_rule, training_data
+from core.run.progress import progress_bar
+from core.run.saving import save
+from core.run.scoring import Score, score, table
+from core.settings import RunConfig, run_config
+from core.task import Metric, Task
+from core.train.checkpoint import Checkpoint, read_checkpoint, sweep
+from core.train.environment import check_resume, describe
+from core.train.log import Log
+from core.train.signals import StopSignals
+from core.train.trainer import Trainer
+
+if TYPE_CHECKING:
+    from core.cli import TrainArguments
+
+RUNS = Path("runs")
+
+
+def train(task: Task[Any], arguments: TrainArguments) -> int:
+    """Train, or go on training, or show what would be trained."""
+    if arguments.show and arguments.config is not None:
+        print(show(arguments.config), end="")
+        return 0
+    folder, cfg, going_on = open_run(task, arguments)
+    if folder.finished:
+        print(f"{folder.path} is finished: nothing to resume. Evaluate it, or train a new run", file=sys.stderr)
+        return 0
+    if cfg.train.threads:
+        torch.set_num_threads(cfg.train.threads)
+    device = choose_device(cfg.train.device)
+    if arguments.dry_run:
+        return dry_run(task, cfg, device)
+    sweep(folder.checkpoints)
+    stored = read_checkpoint(folder.last) if going_on else None
+    facts = describe(device)
+    if stored is not None and (changed := check_resume(stored.environment, facts)):
+        raise ConfigError(f"{folder.path}: an exact resume needs the same machine: {'; '.join(changed)}")
+    data = training_data(task, cfg, load_codecs(stored.codecs, task.codec_types) if stored else None)
+    if stored is not None and stored.data != data_facts(cfg, data):
+        raise ConfigError(f"{folder.path}: the data has changed since: {stored.data} -> {data_facts(cfg, data)}")
+    Training(task, cfg, folder, data, device, facts, stored).run()
+    return 0
+
+
+def open_run(task: Task[Any], arguments: TrainArguments) -> tuple[RunFolder, RunConfig, bool]:
+    """The folder, its config, and whether something may be there already."""
+    given = arguments.config
+    if arguments.run is None and not arguments.resume:
+        assert given is not None
+        label = arguments.config_path.stem if arguments.config_path else "default"
+        return new_run(RUNS, task.name, label), given.config, False
+    folder = RunFolder(arguments.run) if arguments.run else newest_unfinished(RUNS, task.name)
+    if folder.path.exists() and not folder.path.is_dir():
+        raise ConfigError(f"--run {folder.path}: not a folder")
+    taken = folder.path.is_dir() and any(folder.path.iterdir())
+    if taken and not arguments.resume:
+        raise ConfigError(f"--run {folder.path}: not empty; add --resume to go on with it, or name another folder")
+    if not taken or not folder.config.is_file():  # --resume with nothing there yet: from the start
+        if taken:
+            existing_run(folder.path)
+        if given is None:
+            raise ConfigError(f"--resume: {folder.path} holds no run yet, so name a CONFIG to start it")
+        return folder, given.config, False
+    stored = load(run_config(task.config), folder.config, ()).config
+    if given is not None and (changed := differences(stored, given.config)):
+        said = "; ".join(f"{key}: {old!r} -> {new!r}" for key, old, new in changed)
+        raise ConfigError(f"--resume: the config differs from {folder.config}: {said}")
+    return folder, stored, True
+
+
+def data_facts(cfg: RunConfig, data: TrainingData) -> dict[str, Any]:
+    """What identifies the data of a run."""
+    return {"source": cfg.data.source, "train": data.train.sha256, "dev": data.dev.sha256}
+
+
+class Training:
+    """One run of the loop, with what happens around it."""
+
+    def __init__(
+        self,
+        task: Task[Any],
+        cfg: RunConfig,
+        folder: RunFolder,
+        data: TrainingData,
+        device: torch.device,
+        facts: dict[str, Any],
+        stored: Checkpoint | None,
+    ) -> None:
+        self.task, self.cfg, self.folder, self.data, self.facts = task, cfg, folder, data, facts
+        self.rule = make_rule(task, cfg, data.codecs)
+        self.model = make_model(task, cfg, data.codecs).to(device)
+        batches = TrainBatches(data.encoded.examples, cfg.batch, cfg.seed, encode=data.augmented)
+        self.trainer = Trainer(self.model, batches, cfg.train, seed=cfg.seed, device=device, rule=self.rule)
+        self.metrics: Sequence[Metric] = task.metrics(cfg.task)
+        self.watched = watched_records(data.dev.records, cfg.train.evaluate_records)
+        self.started = time.time()
+        if stored is not None:
+            self.trainer.restore(stored)
+
+    def run(self) -> None:
+        """Until the steps, the minutes or the patience are used up, or a signal comes."""
+        self.begin()
+        with StopSignals() as signals, Log(self.folder.log, self.cfg.train, from_step=self.trainer.step) as log:
+            self.signals, self.log = signals, log
+            outcome = self.trainer.fit(
+                log=log.training,
+                evaluate=self.evaluate,
+                save=self.save_last,
+                save_every=self.cfg.save.every,
+                stop=signals.received,
+            )
+            if outcome.signal is not None:
+                print(f"\nsaved at step {self.trainer.step}; go on with: {self.resume_command()}", file=sys.stderr)
+                raise Interrupted(outcome.signal)
+        self.finish(outcome.reason)
+
+    def begin(self) -> None:
+        """The folder and its records, written before the first step; what a newcomer wants to know, said."""
+        self.folder.checkpoints.mkdir(parents=True, exist_ok=True)
+        write_text(self.folder.config, to_toml(self.cfg))
+        size = sum(parameter.numel() for parameter in self.model.parameters())
+        counts = {"train": len(self.data.train.records), "dev": len(self.data.dev.records)}
+        write_json(
+            self.folder.facts,
+            {
+                "task": self.task.name,
+                "data": data_facts(self.cfg, self.data),
+                "records": counts,
+                "parameters": size,
+                "seed": self.cfg.seed,
+                "environment": self.facts,
+            },
+        )
+        where = f"{self.trainer.device}, {self.trainer.precision}, {torch.get_num_threads()} threads"
+        print(
+            f"{self.task.name}: {counts['train']:,} training and {counts['dev']:,} dev records of"
+            f" {self.cfg.data.source}; {self.cfg.model.kind}, {size:,} parameters; {where}; run {self.folder.path}",
+            file=sys.stderr,
+        )
+
+    def evaluate(self, trainer: Trainer) -> float | None:
+        """Decode the watched part of dev with the averaged weights; the first metric, or None if a signal came between."""
+        before = time.perf_counter()
+        with trainer.averaged():
+            predictions = self.decode(self.watched)
+            if predictions is None:
+                return None
+            scores = score(predictions, self.metrics, intervals=False)
+            first = next(iter(scores.values()))
+            self.log.evaluation(trainer.step, {name: one.value for name, one in scores.items()}, time.perf_counter() - before)
+            if trainer.is_best(first.value, higher_is_better=first.metric.higher_is_better):
+                self.save(self.folder.best, first)
+        return first.value if first.metric.higher_is_better else -first.value
+
+    def decode(self, records: Sequence[Record]) -> list[Prediction] | None:
+        """None if a signal asked to stop."""
+        with progress_bar(len(records), "evaluating") as advance:
+            predictions = predict_records(
+                self.model,
+                self.data.codecs,
+                records,
+                self.cfg.search,
+                longest=self.cfg.batch.longest,
+                rule=self.rule,
+                seed=self.cfg.seed,
+                progress=advance,
+                stop=lambda: self.signals.received() is not None,
+            )
+        return predictions if len(predictions) == len(records) else None
+
+    def save_last(self, trainer: Trainer) -> None:
+        """The raw weights and all that an exact resume needs."""
+        self.save(self.folder.last, None)
+
+    def save(self, path: Path, first: Score | None) -> None:
+        """A checkpoint; `first` is the score that made it the best."""
+        save(
+            path,
+            task=self.task.name,
+            config=self.cfg,
+            codecs=self.data.codecs,
+            model=self.model,
+            trainer=self.trainer,
+            environment=self.facts,
+            data=data_facts(self.cfg, self.data),
+            score=None if first is None else {first.metric.name: first.value},
+        )
+
+    def finish(self, reason: str) -> None:
+        """Score the best weights on all of dev, with intervals; then the run is whole."""
+        best = read_checkpoint(self.folder.best) or read_checkpoint(self.folder.last)
+        assert best is not None
+        self.model.load_state_dict(best.weights)
+        with StopSignals() as self.signals:
+            predictions = self.decode(self.data.dev.records)
+            if (signal := self.signals.received()) is not None or predictions is None:
+                print(f"\nstopped before the last evaluation; go on with: {self.resume_command()}", file=sys.stderr)
+                raise Interrupted(signal or 2)
+        scores = score(predictions, self.metrics)
+        tree = {
+            "finished": True,
+            "reason": reason,
+            "task": self.task.name,
+            "split": "dev",
+            "data": self.cfg.data.source,
+            "sha256": self.data.dev.sha256,
+            "n": len(predictions),
+            "step": self.trainer.step,
+            "best_step": best.step,
+            "minutes": self.trainer.seconds / 60,
+            "metrics": {name: one.tree() for name, one in scores.items()},
+        }
+        write_text(self.folder.card, card(self.task, self.cfg, tree, read_json(self.folder.facts)))
+        write_json(self.folder.metrics, tree)
+        print(f"\n{self.task.name}, dev, best checkpoint (step {best.step}); {reason}", file=sys.stderr)
+        print(table(scores))
+        for prediction in predictions[:3]:
+            print(sample(prediction))
+        print(f"run: {self.folder.path}")
+
+    def resume_command(self) -> str:
+        """What to type."""
+        return f"python -m tasks train {self.task.name} --run {shlex.quote(str(self.folder.path))} --resume"
+
+
+def watched_records(records: Sequence[Record], most: int) -> list[Record]:
+    """The dev records that training looks at: the first by hashed key, so that they are a fair sample and stay the same."""
+    from core.data.split import hashed_share
+
+    if not most or len(records) <= most:
+        return list(records)
+    return sorted(records, key=lambda record: hashed_share(record.key))[:most]
+
+
+def sample(prediction: Prediction) -> str:
+    """One answer beside its reference."""
+    record = prediction.record
+    shown = (("source", record.source), ("target", record.target), ("output", prediction.output))
+    return "\n".join(f"  {name}  {short(value)}" for name, value in shown) + "\n"
+
+
+def short(value: Any, most: int = 160) -> str:
+    """On one line."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,8 +1,8 @@
 """Config as frozen dataclasses, validated strictly against their annotations (see docs/adr/0002).
 
 A config class is plain data: `@config class X: width: AtLeast1 = 256`. A string below a field is its documentation.
-Several classes in a union are told apart by their `kind: Literal[...]`. `Impossible` from `__post_init__` refuses values that
-do not go together.
+Several classes in a union are told apart by their `kind: Literal[...]`. `Impossible` from `__post_init__` refuses
+values that do not go together.
 """
 
 from __future__ import annotations

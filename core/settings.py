@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields, make_dataclass
+from functools import cache
 from typing import Any
 
 from core.config import AtLeast0, config
@@ -23,3 +25,13 @@ class RunConfig:
     train: TrainConfig = TrainConfig()
     search: SearchConfig = SearchConfig()
     save: SaveConfig = SaveConfig()
+
+
+@cache
+def run_config(task: type[Any]) -> type[RunConfig]:
+    """RunConfig whose `task` table is the task's own; the same class for the same task, so that configs compare."""
+    complete = all(one.default is not MISSING or one.default_factory is not MISSING for one in fields(task))
+    field = ("task", task, task()) if complete else ("task", task)
+    made = make_dataclass("RunConfig", [field], bases=(RunConfig,), frozen=True, kw_only=True, slots=True)
+    made.__doc__ = RunConfig.__doc__
+    return made

@@ -1,30 +1,96 @@
-"""Scaled dot-product attention: softmax(Q K^T / sqrt(d)) V (Vaswani et al., 2017)."""
+"""Attention: where to look, and what is seen there.
+
+Scaled dot product: softmax(Q K^T / sqrt(d)) V (Vaswani et al., 2017). Additive: softmax over s of v . tanh(W q + U m_s)
+(Bahdanau et al., 2015). In both, a query that may look at nothing sees zeros.
+"""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-# B batch, H heads, T query positions, S key positions, d width of a head
+from core.nn.layout import Layout
+
+# B batch, H heads, T query positions, S key positions, K hypotheses, d width of a head, D width
 
 NEVER = -1e30
-"""Finite, so that a row without anything to look at gives zeros and no NaN."""
+"""Finite, so that a row without anything to look at has no NaN."""
 
 
-def attend(query_BHTd: Tensor, key_BHSd: Tensor, value_BHSd: Tensor, mask: Tensor | None) -> Tensor:
-    """Values weighted by attention. `mask` (True: may be looked at) broadcasts to [B, H, T, S].
+def attend(
+    query_BHTd: Tensor,
+    key_BHSd: Tensor,
+    value_BHSd: Tensor,
+    *,
+    layout: Layout | None = None,
+    causal: bool = False,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Values weighted by attention, [B, H, T, d].
 
-    On a CPU with gradients the plain matrix products are faster than the fused kernel's backward; elsewhere the fused one is.
+    Keys are hidden where `layout` has pads, where they come after the query (`causal`; T == S), and where `mask`, which
+    broadcasts to [B, H, T, S], is False; `mask` must leave every query something. On a CPU with gradients it is plain
+    matrix products: the fused kernel's backward is no faster in float32 and far slower in bfloat16.
     """
+    some_B111 = None if layout is None else layout.mask_BS.any(-1)[:, None, None, None]
     if query_BHTd.device.type == "cpu" and torch.is_grad_enabled():
-        return attention_weights(query_BHTd, key_BHSd, mask) @ value_BHSd
-    return F.scaled_dot_product_attention(query_BHTd, key_BHSd, value_BHSd, attn_mask=mask)
+        weight_BHTS = _scores(query_BHTd, key_BHSd, layout=layout, causal=causal, mask=mask).softmax(-1)
+        seen_BHTd = weight_BHTS @ value_BHSd
+    else:
+        if layout is not None and some_B111 is not None:
+            real_B11S = layout.mask_BS[:, None, None] | ~some_B111  # not every fused kernel bears a row without any key
+            mask = real_B11S if mask is None else mask & real_B11S
+        if causal and mask is not None:
+            mask, causal = mask & _past(query_BHTd.shape[2], query_BHTd.device), False
+        seen_BHTd = F.scaled_dot_product_attention(query_BHTd, key_BHSd, value_BHSd, attn_mask=mask, is_causal=causal)
+    return seen_BHTd if some_B111 is None else seen_BHTd * some_B111
 
 
-def attention_weights(query_BHTd: Tensor, key_BHSd: Tensor, mask: Tensor | None) -> Tensor:
-    """The weights themselves, [B, H, T, S]; rows that may look at nothing are all zero."""
-    score_BHTS = (query_BHTd * query_BHTd.shape[-1] ** -0.5) @ key_BHSd.transpose(-1, -2)
-    if mask is None:
-        return score_BHTS.softmax(-1)
-    return score_BHTS.masked_fill(~mask, NEVER if score_BHTS.dtype != torch.float16 else -6e4).softmax(-1) * mask
+def attention_weights(
+    query_BHTd: Tensor,
+    key_BHSd: Tensor,
+    *,
+    layout: Layout | None = None,
+    causal: bool = False,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The weights by which `attend` would do it, [B, H, T, S]; all zero for a query that may look at nothing."""
+    weight_BHTS = _scores(query_BHTd, key_BHSd, layout=layout, causal=causal, mask=mask).softmax(-1)
+    return weight_BHTS if layout is None else weight_BHTS * layout.mask_BS[:, None, None]
+
+
+def _scores(query: Tensor, key: Tensor, *, layout: Layout | None, causal: bool, mask: Tensor | None) -> Tensor:
+    score_BHTS = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    if layout is not None:
+        score_BHTS = score_BHTS.add_(_penalty(layout.mask_BS[:, None, None], score_BHTS))
+    if causal:
+        score_BHTS = score_BHTS.add_(_penalty(_past(query.shape[2], query.device), score_BHTS))
+    if mask is not None:
+        score_BHTS = score_BHTS.add_(_penalty(mask, score_BHTS))
+    return score_BHTS
+
+
+def _penalty(allowed: Tensor, like: Tensor) -> Tensor:
+    """Adding it costs half of what filling in does, in the backward pass too."""
+    return torch.zeros(allowed.shape, dtype=like.dtype, device=like.device).masked_fill_(~allowed, NEVER)
+
+
+def _past(T: int, device: torch.device) -> Tensor:
+    return torch.ones(T, T, dtype=torch.bool, device=device).tril_()
+
+
+class AdditiveAttention(nn.Module):
+    """Keys are projected once a source; queries of any number share them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width, bias=False)
+        self.score = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
+
+    def forward(self, query_BKD: Tensor, key_BSD: Tensor, layout: Layout) -> Tensor:
+        """The weights, [B, K, S]; zero on pads, and everywhere where all are pads."""
+        energy_BKSD = (self.query(query_BKD)[:, :, None] + key_BSD[:, None]).tanh()
+        score_BKS = (energy_BKSD @ self.score).masked_fill(~layout.mask_BS[:, None], NEVER)
+        return score_BKS.softmax(-1) * layout.mask_BS[:, None]

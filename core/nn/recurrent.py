@@ -1,79 +1,106 @@
-"""Recurrent layers: a bidirectional encoder that never reads a pad, additive attention, a decoder's cells.
+"""Recurrent layers: cells, stacks of them for a decoder, and a bidirectional encoder that never reads a pad.
 
-Attention (Bahdanau et al., 2015): a_s = softmax over s of v . tanh(W q + U m_s); the context is the sum of a_s m_s. Here the query
-is the state that has just read the word (as in Luong et al., 2015), so that a step needs one pass.
+GRU (Cho et al., 2014, with the reset gate after the product, as cuDNN has it): r, z = sigmoid(W x + U h);
+n = tanh(W x + r * (U h)); h' = (1 - z) n + z h. LSTM (Hochreiter & Schmidhuber, 1997; Gers et al., 2000):
+c' = f c + i g; h' = o tanh(c'), with forget gates that begin open (Jozefowicz et al., 2015).
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from core.model.config import RNNConfig
-from core.nn.attention import NEVER
 from core.nn.dropout import Dropout
 from core.nn.layout import Layout
+from core.nn.linear import matrix
 
-# B batch, S source, T target, K hypotheses, D width, L layers
+# B batch, S source, N hypotheses of all sources in a row, D width, G width of all gates, L layers
 
-CELLS = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
+Kind = Literal["gru", "lstm"]
+Kept = tuple[Tensor, ...]
+"""What a cell keeps, each [N, D]: `hidden`, and an LSTM's `cell`."""
+KEEPS: dict[Kind, tuple[str, ...]] = {"gru": ("hidden",), "lstm": ("hidden", "cell")}
+GATES: dict[Kind, int] = {"gru": 3, "lstm": 4}
 
 
-class RecurrentEncoder(nn.Module):
-    """Both directions, each of half the width; packed, so that the backward one begins at the last real symbol."""
+class Cell(nn.Module):
+    """One step of a recurrent layer, whose products with its input have been made already (all steps' at once, maybe)."""
 
-    def __init__(self, cfg: RNNConfig) -> None:
+    def __init__(self, kind: Kind, width: int) -> None:
         super().__init__()
-        kind = nn.GRU if cfg.cell == "gru" else nn.LSTM
-        between = cfg.dropout if cfg.encoder_layers > 1 else 0.0
-        self.layers = kind(
-            cfg.width, cfg.width // 2, cfg.encoder_layers, batch_first=True, bidirectional=True, dropout=between
-        )
-        self.dropout = Dropout(cfg.dropout)
+        self.kind: Kind = kind
+        self.recurrent = gates(kind, width, width)
+        for part in self.recurrent.weight.chunk(GATES[kind], dim=0):
+            nn.init.orthogonal_(part)
 
-    def forward(self, x_BSD: Tensor, layout: Layout) -> Tensor:
-        length_B = layout.lengths.clamp(min=1).cpu()  # packing needs them on the host; on a CPU they are there
-        packed = pack_padded_sequence(self.dropout(x_BSD), length_B, batch_first=True, enforce_sorted=False)
-        out, _ = self.layers(packed)
-        hidden_BSD, _ = pad_packed_sequence(out, batch_first=True, total_length=x_BSD.shape[1])
-        return self.dropout(hidden_BSD)
+    def forward(self, input_NG: Tensor, kept: Kept) -> Kept:
+        hidden = kept[0]
+        input_NG = input_NG.to(hidden.dtype)  # under autocast, states stay in full precision
+        recurrent_NG = self.recurrent(hidden).to(hidden.dtype)
+        if self.kind == "gru":
+            D = hidden.shape[-1]
+            reset, update = (input_NG[:, : 2 * D] + recurrent_NG[:, : 2 * D]).sigmoid().chunk(2, dim=-1)
+            new = torch.addcmul(input_NG[:, 2 * D :], reset, recurrent_NG[:, 2 * D :]).tanh()
+            return (torch.lerp(new, hidden, update),)
+        let_in, forget, new, let_out = (input_NG + recurrent_NG).chunk(4, dim=-1)
+        cell = forget.sigmoid() * kept[1] + let_in.sigmoid() * new.tanh()
+        return let_out.sigmoid() * cell.tanh(), cell
 
 
-class AdditiveAttention(nn.Module):
-    """Keys are projected once a source; queries of any number share them."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width, bias=False)
-        self.score = nn.Linear(width, 1, bias=False)
-
-    def weights(self, query_BKD: Tensor, key_BSD: Tensor, mask_BS: Tensor) -> Tensor:
-        """[B, K, S]; zero on pads, and everywhere where all are pads."""
-        energy_BKSD = (self.query(query_BKD)[:, :, None] + key_BSD[:, None]).tanh()
-        score_BKS = self.score(energy_BKSD)[..., 0].masked_fill(~mask_BS[:, None], NEVER)
-        return score_BKS.softmax(-1) * mask_BS[:, None]
+def gates(kind: Kind, inputs: int, width: int, *, bias: bool = True) -> nn.Linear:
+    """The product for all gates of a cell."""
+    layer = matrix(inputs, GATES[kind] * width, parts=GATES[kind], bias=bias)
+    if bias and kind == "lstm":
+        nn.init.constant_(layer.bias[width : 2 * width], 0.5)  # a cell adds two of these
+    return layer
 
 
 class Cells(nn.Module):
-    """A stack of cells; their states in one tensor [B, K, L, D] (two for an LSTM)."""
+    """A stack: each layer reads the hidden state of the one below."""
 
-    def __init__(self, cfg: RNNConfig, inputs: int) -> None:
+    def __init__(self, kind: Kind, width: int, layers: int, dropout: float) -> None:
         super().__init__()
-        sizes = [inputs, *[cfg.width] * (cfg.decoder_layers - 1)]
-        self.cells = nn.ModuleList(CELLS[cfg.cell](size, cfg.width) for size in sizes)
-        self.names = ("hidden",) if cfg.cell == "gru" else ("hidden", "cell")
-        self.dropout = Dropout(cfg.dropout)
+        self.kind: Kind = kind
+        self.cells = nn.ModuleList(Cell(kind, width) for _ in range(layers))
+        self.inputs = nn.ModuleList(gates(kind, width, width) for _ in range(layers - 1))
+        self.dropout = Dropout(dropout)
 
-    def forward(self, x_BKD: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        B, K, _ = x_BKD.shape
-        x = x_BKD.flatten(0, 1)
-        grown: dict[str, list[Tensor]] = {name: [] for name in self.names}
+    def forward(self, input_NG: Tensor, kept: list[Kept]) -> tuple[Tensor, list[Kept]]:
+        """`input_NG` is the lowest layer's; the top layer's hidden state [N, D], and what each layer keeps."""
+        out: list[Kept] = []
         for layer, cell in enumerate(self.cells):
-            old = [state[name][:, :, layer].flatten(0, 1) for name in self.names]
-            new = cell(x, old[0]) if len(old) == 1 else cell(x, tuple(old))
-            for name, value in zip(self.names, (new,) if len(old) == 1 else new, strict=True):
-                grown[name].append(value.view(B, K, -1))
-            x = self.dropout(grown["hidden"][-1].flatten(0, 1))
-        return x.view(B, K, -1), {name: torch.stack(values, dim=2) for name, values in grown.items()}
+            if layer:
+                input_NG = self.inputs[layer - 1](self.dropout(out[-1][0]))
+            out.append(cell(input_NG, kept[layer]))
+        return self.dropout(out[-1][0]), out
+
+
+class RecurrentEncoder(nn.Module):
+    """Both directions, each of half the width. Pads are zero in the result.
+
+    The backward direction reads each sequence turned round within its own length, so that pads stay at the end, where
+    neither direction has anything left to read: no packing, so no lengths on the host, so no waiting for a device.
+    """
+
+    def __init__(self, kind: Kind, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        make = nn.GRU if kind == "gru" else nn.LSTM
+        self.forwards = nn.ModuleList(make(width, width // 2, batch_first=True) for _ in range(layers))
+        self.backwards = nn.ModuleList(make(width, width // 2, batch_first=True) for _ in range(layers))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x_BSD: Tensor, layout: Layout) -> Tensor:
+        place_S = torch.arange(x_BSD.shape[1], device=x_BSD.device)
+        turned_BS = torch.where(layout.mask_BS, layout.lengths[:, None] - 1 - place_S, place_S)
+        for ahead, back in zip(self.forwards, self.backwards, strict=True):
+            x_BSD = self.dropout(x_BSD)
+            there_BSd, _ = ahead(x_BSD)
+            back_BSd, _ = back(_reordered(x_BSD, turned_BS))
+            x_BSD = torch.cat([there_BSd, _reordered(back_BSd, turned_BS)], dim=-1)
+        return self.dropout(x_BSD) * layout.mask_BS[..., None]
+
+
+def _reordered(x_BSD: Tensor, place_BS: Tensor) -> Tensor:
+    return x_BSD.gather(1, place_BS[..., None].expand(-1, -1, x_BSD.shape[2]))

@@ -1,18 +1,25 @@
-"""Transformer blocks, pre-norm: x + f(norm(x)) (Vaswani et al., 2017; Xiong et al., 2020)."""
+"""Transformer blocks, pre-norm: x + f(norm(x)) (Vaswani et al., 2017; Xiong et al., 2020).
+
+Dropout is on the output of each f; attention weights and the inner layer keep all (as Marian does).
+"""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from core.model.config import TransformerConfig
 from core.nn.attention import attend, attention_weights
 from core.nn.dropout import Dropout
-from core.nn.positions import rotate
+from core.nn.feed_forward import FeedForward
+from core.nn.layout import Layout
+from core.nn.linear import matrix
+from core.nn.positions import Turn, rotate
 
-# B batch, T query positions, S key positions, D width, H heads, d width of a head
+# B batch, T query positions, S key positions, D width, H heads, d width of a head, K hypotheses, N their tokens
 
-Turn = tuple[Tensor, Tensor] | None
+Pair = tuple[Tensor, Tensor]
+"""Keys and values, each [B, H, S, d]."""
 
 
 def make_norm(cfg: TransformerConfig) -> nn.Module:
@@ -20,63 +27,62 @@ def make_norm(cfg: TransformerConfig) -> nn.Module:
     return nn.LayerNorm(cfg.width) if cfg.norm == "layer" else nn.RMSNorm(cfg.width, eps=1e-6)
 
 
-def matrix(inputs: int, outputs: int, *, parts: int = 1, bias: bool = False) -> nn.Linear:
-    """A linear layer drawn as `parts` Glorot-uniform ones side by side."""
-    layer = nn.Linear(inputs, outputs, bias=bias)
-    for part in layer.weight.chunk(parts, dim=0):
-        nn.init.xavier_uniform_(part)
-    if bias:
-        nn.init.zeros_(layer.bias)
-    return layer
-
-
 class SelfAttention(nn.Module):
     """Queries, keys and values from one matrix product."""
 
-    def __init__(self, cfg: TransformerConfig) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = cfg.heads
-        self.input = matrix(cfg.width, 3 * cfg.width, parts=3)
-        self.output = matrix(cfg.width, cfg.width)
+        self.heads = heads
+        self.input = matrix(width, 3 * width, parts=3)
+        self.output = matrix(width, width)
 
-    def project(self, x_BTD: Tensor, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys, values [B, H, T, d], turned to their positions."""
-        B, T, D = x_BTD.shape
-        query, key, value = self.input(x_BTD).view(B, T, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
+    def project(self, x_BTD: Tensor, turn: Turn | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys, values, each [B, H, T, d]; the first two turned to their positions."""
+        query, key, value = split(self.input(x_BTD), 3, self.heads)
         return (rotate(query, turn), rotate(key, turn), value) if turn else (query, key, value)
 
-    def forward(self, x_BTD: Tensor, mask: Tensor | None, turn: Turn) -> Tensor:
-        return self.output(joined(attend(*self.project(x_BTD, turn), mask)))
+    def forward(
+        self, x_BTD: Tensor, turn: Turn | None, *, layout: Layout | None = None, causal: bool = False
+    ) -> Tensor:
+        query, key, value = self.project(x_BTD, turn)
+        return self.output(joined(attend(query, key, value, layout=layout, causal=causal)))
+
+    def step(self, x_BKD: Tensor, turn: Turn | None, past: Pair, ancestor_BKN: Tensor) -> tuple[Tensor, Pair]:
+        """K new tokens a source, beside all earlier ones; each sees its ancestors and itself."""
+        query, key, value = self.project(x_BKD, turn)
+        now = (torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2))
+        return self.output(joined(attend(query, *now, mask=ancestor_BKN[:, None]))), now
 
 
 class CrossAttention(nn.Module):
-    """Keys and values of the memory are projected once; queries come at every step."""
+    """Keys and values of the memory are projected once; queries come at every step, any number of them."""
 
-    def __init__(self, cfg: TransformerConfig) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = cfg.heads
-        self.query = matrix(cfg.width, cfg.width)
-        self.memory = matrix(cfg.width, 2 * cfg.width, parts=2)
-        self.output = matrix(cfg.width, cfg.width)
+        self.heads = heads
+        self.query = matrix(width, width)
+        self.memory = matrix(width, 2 * width, parts=2)
+        self.output = matrix(width, width)
 
-    def project(self, memory_BSD: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values [B, H, S, d]."""
-        B, S, D = memory_BSD.shape
-        key, value = self.memory(memory_BSD).view(B, S, 2, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
+    def project(self, memory_BSD: Tensor) -> Pair:
+        """Keys and values."""
+        key, value = split(self.memory(memory_BSD), 2, self.heads)
         return key, value
 
-    def forward(self, x_BTD: Tensor, key: Tensor, value: Tensor, mask_B11S: Tensor) -> Tensor:
-        return self.output(joined(attend(split(self.query(x_BTD), self.heads), key, value, mask_B11S)))
+    def forward(self, x_BTD: Tensor, memory: Pair, layout: Layout) -> Tensor:
+        (query,) = split(self.query(x_BTD), 1, self.heads)
+        return self.output(joined(attend(query, *memory, layout=layout)))
 
-    def weights(self, x_BTD: Tensor, key: Tensor, mask_B11S: Tensor) -> Tensor:
+    def weights(self, x_BTD: Tensor, memory: Pair, layout: Layout) -> Tensor:
         """Where each query looks, [B, H, T, S]."""
-        return attention_weights(split(self.query(x_BTD), self.heads), key, mask_B11S)
+        (query,) = split(self.query(x_BTD), 1, self.heads)
+        return attention_weights(query, memory[0], layout=layout)
 
 
-def split(x_BTD: Tensor, heads: int) -> Tensor:
-    """[B, H, T, d]"""
+def split(x_BTD: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+    """What lies side by side in the last dimension, each [B, H, T, d]."""
     B, T, D = x_BTD.shape
-    return x_BTD.view(B, T, heads, D // heads).transpose(1, 2)
+    return x_BTD.view(B, T, parts, heads, D // (parts * heads)).permute(2, 0, 3, 1, 4).unbind()
 
 
 def joined(x_BHTd: Tensor) -> Tensor:
@@ -84,35 +90,19 @@ def joined(x_BHTd: Tensor) -> Tensor:
     return x_BHTd.transpose(1, 2).flatten(2)
 
 
-class FeedForward(nn.Module):
-    """W2 f(W1 x); SwiGLU (Shazeer, 2020) is W2 (silu(W1 x) * W3 x), W1 and W3 in one product."""
-
-    def __init__(self, cfg: TransformerConfig) -> None:
-        super().__init__()
-        self.activation = cfg.activation
-        parts = 2 if cfg.activation == "swiglu" else 1
-        self.inner = matrix(cfg.width, parts * cfg.inner, parts=parts, bias=parts == 1)
-        self.output = matrix(cfg.inner, cfg.width, bias=True)
-
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        inner = self.inner(x_BTD)
-        if self.activation == "swiglu":
-            gate, inner = inner.chunk(2, dim=-1)
-            return self.output(F.silu(gate) * inner)
-        return self.output(F.relu(inner) if self.activation == "relu" else F.gelu(inner))
-
-
 class EncoderBlock(nn.Module):
     """Self-attention, then the feed-forward block."""
 
     def __init__(self, cfg: TransformerConfig) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(make_norm(cfg) for _ in range(2))
-        self.attention, self.feed_forward, self.dropout = SelfAttention(cfg), FeedForward(cfg), Dropout(cfg.dropout)
+        self.attention_norm, self.attention = make_norm(cfg), SelfAttention(cfg.width, cfg.heads)
+        self.feed_forward_norm = make_norm(cfg)
+        self.feed_forward = FeedForward(cfg.width, cfg.inner, cfg.activation)
+        self.dropout = Dropout(cfg.dropout)
 
-    def forward(self, x_BSD: Tensor, mask_B11S: Tensor, turn: Turn) -> Tensor:
-        x_BSD = x_BSD + self.dropout(self.attention(self.norms[0](x_BSD), mask_B11S, turn))
-        return x_BSD + self.dropout(self.feed_forward(self.norms[1](x_BSD)))
+    def forward(self, x_BSD: Tensor, layout: Layout, turn: Turn | None) -> Tensor:
+        x_BSD = x_BSD + self.dropout(self.attention(self.attention_norm(x_BSD), turn, layout=layout))
+        return x_BSD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BSD)))
 
 
 class DecoderBlock(nn.Module):
@@ -120,15 +110,32 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, cfg: TransformerConfig) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(make_norm(cfg) for _ in range(3))
-        self.attention, self.cross, self.feed_forward = SelfAttention(cfg), CrossAttention(cfg), FeedForward(cfg)
+        self.attention_norm, self.attention = make_norm(cfg), SelfAttention(cfg.width, cfg.heads)
+        self.cross_norm, self.cross = make_norm(cfg), CrossAttention(cfg.width, cfg.heads)
+        self.feed_forward_norm = make_norm(cfg)
+        self.feed_forward = FeedForward(cfg.width, cfg.inner, cfg.activation)
         self.dropout = Dropout(cfg.dropout)
 
-    def prefix(self, x_BTD: Tensor, mask: Tensor | None, turn: Turn) -> Tensor:
-        """The first of three: all positions at once."""
-        return x_BTD + self.dropout(self.attention(self.norms[0](x_BTD), mask, turn))
+    def forward(self, x_BTD: Tensor, memory: Pair, layout: Layout, turn: Turn | None) -> Tensor:
+        """All positions of a target at once."""
+        return self.after(self.prefix(x_BTD, turn), memory, layout)
 
-    def rest(self, x_BTD: Tensor, key: Tensor, value: Tensor, mask_B11S: Tensor) -> Tensor:
+    def step(
+        self, x_BKD: Tensor, memory: Pair, layout: Layout, turn: Turn | None, past: Pair, ancestor_BKN: Tensor
+    ) -> tuple[Tensor, Pair]:
+        """One position of K targets; and what the next step is to know of it."""
+        seen_BKD, now = self.attention.step(self.attention_norm(x_BKD), turn, past, ancestor_BKN)
+        return self.after(x_BKD + self.dropout(seen_BKD), memory, layout), now
+
+    def prefix(self, x_BTD: Tensor, turn: Turn | None) -> Tensor:
+        """The first part: each position looks at those before it."""
+        return x_BTD + self.dropout(self.attention(self.attention_norm(x_BTD), turn, causal=True))
+
+    def after(self, x_BTD: Tensor, memory: Pair, layout: Layout) -> Tensor:
         """The other two."""
-        x_BTD = x_BTD + self.dropout(self.cross(self.norms[1](x_BTD), key, value, mask_B11S))
-        return x_BTD + self.dropout(self.feed_forward(self.norms[2](x_BTD)))
+        x_BTD = x_BTD + self.dropout(self.cross(self.cross_norm(x_BTD), memory, layout))
+        return x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD)))
+
+    def looks(self, x_BTD: Tensor, memory: Pair, layout: Layout) -> Tensor:
+        """Where `after` looks, [B, H, T, S]."""
+        return self.cross.weights(self.cross_norm(x_BTD), memory, layout)

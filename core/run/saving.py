@@ -9,9 +9,9 @@ from torch import nn
 
 from core.codec.store import dump_codecs
 from core.codec.types import Codecs
-from core.config_toml import to_tree
+from core.config_text import to_tree
 from core.settings import RunConfig
-from core.train.checkpoint import write_checkpoint
+from core.train.checkpoint import Checkpoint, weights_of, write_checkpoint
 from core.train.trainer import Trainer
 
 
@@ -28,4 +28,15 @@ def save(
     score: dict[str, float] | None,
 ) -> None:
     """The weights are the model's as it stands now: averaged ones where the caller has swapped them in."""
-    raise NotImplementedError
+    tensors, facts = trainer.state()
+    write_checkpoint(
+        path,
+        Checkpoint(
+            config={"task_name": task, **to_tree(config)},
+            codecs=dump_codecs(codecs),
+            weights=weights_of(model),
+            trainer=tensors,
+            facts={**facts, "environment": environment, "data": data, "score": score},
+        ),
+        shard_mib=config.save.shard_mib,
+    )

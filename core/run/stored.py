@@ -18,7 +18,7 @@ from core.run.folder import RunFolder
 from core.run.prepared import choose_device, make_model, make_rule
 from core.settings import RunConfig, run_config
 from core.task import Task
-from core.train.checkpoint import Checkpoint, read_checkpoint
+from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def load_run(task: Task[Any], folder: RunFolder, overrides: Sequence[str] = ()) 
         torch.set_num_threads(cfg.train.threads)
     codecs = load_codecs(checkpoint.codecs, task.codec_types)
     model = make_model(task, cfg, codecs)
-    load_weights(model, checkpoint, folder)
+    put_weights(model, checkpoint.weights, str(folder.path))
     model.to(choose_device(cfg.train.device)).eval()
     return StoredRun(task, folder, cfg, codecs, model, make_rule(task, cfg, codecs), checkpoint.step)
 
@@ -56,11 +56,3 @@ def find_checkpoint(folder: RunFolder) -> Checkpoint:
             return found
     raise DataError(f"{folder.path}: nothing saved yet; train it first (--resume)")
 
-
-def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, folder: RunFolder) -> None:
-    """Strictly: a missing or a misshapen tensor is said by name."""
-    try:
-        model.load_state_dict(checkpoint.weights, strict=True)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise DataError(f"{folder.path}: weights and config disagree: {first}") from None

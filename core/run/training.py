@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from core.codec.store import load_codecs
-from core.config_toml import differences, load, show, to_toml
+from core.config_text import to_toml
+from core.config_toml import load
+from core.config_tree import differences
 from core.data.stream import TrainBatches
 from core.decode.predict import predict_records
 from core.errors import ConfigError, Interrupted
@@ -27,11 +29,11 @@ from core.run.saving import save
 from core.run.scoring import Score, score, table
 from core.settings import RunConfig, run_config
 from core.task import Metric, Task
-from core.train.checkpoint import Checkpoint, read_checkpoint, sweep
+from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, sweep
 from core.train.environment import check_resume, describe
 from core.train.log import Log
 from core.train.signals import StopSignals
-from core.train.trainer import Trainer
+from core.train.trainer import Trainer, choose_precision
 
 if TYPE_CHECKING:
     from core.cli import TrainArguments
@@ -41,9 +43,6 @@ RUNS = Path("runs")
 
 def train(task: Task[Any], arguments: TrainArguments) -> int:
     """Train, or go on training, or show what would be trained."""
-    if arguments.show and arguments.config is not None:
-        print(show(arguments.config), end="")
-        return 0
     folder, cfg, going_on = open_run(task, arguments)
     if folder.finished:
         print(f"{folder.path} is finished: nothing to resume. Evaluate it, or train a new run", file=sys.stderr)
@@ -55,12 +54,14 @@ def train(task: Task[Any], arguments: TrainArguments) -> int:
         return dry_run(task, cfg, device)
     sweep(folder.checkpoints)
     stored = read_checkpoint(folder.last) if going_on else None
-    facts = describe(device)
-    if stored is not None and (changed := check_resume(stored.environment, facts)):
+    facts = describe(device, choose_precision(cfg.train.precision, device))
+    if stored is not None and (changed := check_resume(stored.facts["environment"], facts)):
         raise ConfigError(f"{folder.path}: an exact resume needs the same machine: {'; '.join(changed)}")
     data = training_data(task, cfg, load_codecs(stored.codecs, task.codec_types) if stored else None)
-    if stored is not None and stored.data != data_facts(cfg, data):
-        raise ConfigError(f"{folder.path}: the data has changed since: {stored.data} -> {data_facts(cfg, data)}")
+    if stored is not None and stored.facts["data"] != data_facts(cfg, data):
+        old, new = stored.facts["data"], data_facts(cfg, data)
+        said = "; ".join(f"{name}: {old.get(name)} -> {new[name]}" for name in new if old.get(name) != new[name])
+        raise ConfigError(f"{folder.path}: the data has changed since it was saved: {said}")
     Training(task, cfg, folder, data, device, facts, stored).run()
     return 0
 
@@ -118,7 +119,8 @@ class Training:
         self.watched = watched_records(data.dev.records, cfg.train.evaluate_records)
         self.started = time.time()
         if stored is not None:
-            self.trainer.restore(stored)
+            put_weights(self.model, stored.weights, str(folder.last))
+            self.trainer.restore(stored.trainer, stored.facts)
 
     def run(self) -> None:
         """Until the steps, the minutes or the patience are used up, or a signal comes."""
@@ -171,9 +173,10 @@ class Training:
             scores = score(predictions, self.metrics, intervals=False)
             first = next(iter(scores.values()))
             self.log.evaluation(trainer.step, {name: one.value for name, one in scores.items()}, time.perf_counter() - before)
-            if trainer.is_best(first.value, higher_is_better=first.metric.higher_is_better):
+            value = first.value if first.metric.higher_is_better else -first.value
+            if trainer.best is None or value > trainer.best:
                 self.save(self.folder.best, first)
-        return first.value if first.metric.higher_is_better else -first.value
+        return value
 
     def decode(self, records: Sequence[Record]) -> list[Prediction] | None:
         """None if a signal asked to stop."""
@@ -213,7 +216,7 @@ class Training:
         """Score the best weights on all of dev, with intervals; then the run is whole."""
         best = read_checkpoint(self.folder.best) or read_checkpoint(self.folder.last)
         assert best is not None
-        self.model.load_state_dict(best.weights)
+        put_weights(self.model, best.weights, str(self.folder.best))
         with StopSignals() as self.signals:
             predictions = self.decode(self.data.dev.records)
             if (signal := self.signals.received()) is not None or predictions is None:

@@ -13,6 +13,8 @@ class TrainConfig:
     """Updates in all; there are no epochs."""
     minutes: NotNegative = 0.0
     """Stop (and evaluate, and save) after so many minutes of training; 0: no limit. Schedules still run over `steps`."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon` updates the matrices of the layers by Muon and the rest (embeddings, output, norms, biases) by AdamW, at one learning rate."""
     lr: Positive = 1e-3
     """Peak learning rate."""
     warmup: AtLeast0 = 400

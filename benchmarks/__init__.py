@@ -1,0 +1,1 @@
+"""Comparisons across tasks and systems. May import tasks and core; nothing imports it."""

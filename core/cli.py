@@ -1,0 +1,320 @@
+"""From words to a verb: everything is checked before torch is imported, and a user's mistake is one line.
+
+A verb is one entry of VERBS: what it takes, and the function that reads its words and runs it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from core import completion, help
+from core.config import Impossible
+from core.config_shape import fields_of
+from core.config_toml import Loaded, is_override, load, show
+from core.errors import ConfigError, DataError, Interrupted, UserError
+from core.flags import HELP, Flag, Words, taken_apart
+from core.nearest import did_you_mean
+from core.settings import RunConfig, run_config
+from core.task import Task
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 85}
+"""85 asks a batch system to queue the job again."""
+CHANGEABLE = ("search.", "data.", "batch.", "train.device", "train.threads", "train.precision", "seed")
+"""What may still differ once a model is trained."""
+STORAGE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainArguments:
+    """What `train` was told."""
+
+    config: Loaded[RunConfig] | None
+    """None: go on with the stored one."""
+    run: Path | None
+    resume: bool
+    show: bool
+    dry_run: bool
+    config_path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateArguments:
+    """What `evaluate` was told."""
+
+    run: Path
+    split: Literal["dev", "test"]
+    data: Path | None
+    json: Path | None
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictArguments:
+    """What `predict` was told."""
+
+    run: Path
+    inputs: tuple[str, ...]
+    """Files in order; `-` is standard input, as is none at all."""
+    output: Path | None
+    format: str | None
+    n_best: int | None
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One thing to do with a task."""
+
+    summary: str
+    usage: str
+    flags: tuple[Flag, ...]
+    notes: tuple[str, ...]
+    examples: tuple[str, ...]
+    """`{task}` is the task's name."""
+    run: Callable[[Task[Any], Words], int]
+
+
+def train(task: Task[Any], words: Words) -> int:
+    """Read, check, and go."""
+    arguments = train_arguments(task, words)
+    if arguments.show and arguments.config is not None:
+        print(show(arguments.config), end="")
+        return 0
+    from core.run import train
+
+    return train(task, arguments)
+
+
+def train_arguments(task: Task[Any], words: Words) -> TrainArguments:
+    """With the config loaded and valid; `--resume` without CONFIG takes the stored one where there is one."""
+    overrides, rest = settings(words.plain)
+    given: Path | None = None
+    for word in rest:
+        if not word.endswith(".toml"):
+            raise ConfigError(f"{word}: neither a CONFIG.toml nor key=value nor a flag")
+        if given is not None:
+            raise ConfigError(f"{word}: one CONFIG is enough, {given} was given before")
+        given = Path(word)
+    run, resume, asked = words.path("--run"), words.on("--resume"), words.on("--show")
+    stored = run / "config.toml" if run else None
+    kind = run_config(task.config)
+    config, path = None, given
+    if resume and given is None and stored is not None and stored.is_file():
+        loaded = stored_config(task, stored, overrides)
+        config = loaded if overrides or asked else None
+    elif resume and given is None and run is None:
+        if overrides or asked:
+            raise ConfigError("--resume: name a CONFIG or --run to show it or to compare key=value with it")
+    else:
+        path = given or default_config(task)
+        config = load(kind, path, overrides)
+    return TrainArguments(config, run, resume, asked, words.on("--dry-run"), path)
+
+
+def evaluate(task: Task[Any], words: Words) -> int:
+    """Read, check, and go."""
+    overrides, rest = settings(words.plain)
+    run = run_folder(task, rest, overrides)
+    if len(rest) > 1:
+        raise ConfigError(f"{rest[1]}: one RUN at a time; your own data is --data {rest[1]}")
+    split: Literal["dev", "test"] = "test" if words.flags.get("--split") == "test" else "dev"
+    arguments = EvaluateArguments(run, split, words.path("--data"), words.path("--json"), overrides)
+    from core.run import evaluate
+
+    return evaluate(task, arguments)
+
+
+def predict(task: Task[Any], words: Words) -> int:
+    """Read, check, and go."""
+    overrides, rest = settings(words.plain)
+    n_best = words.whole_number("--n-best", least=1)
+    run = run_folder(task, rest, overrides)
+    inputs = tuple(rest[1:])
+    if inputs.count("-") > 1:
+        raise ConfigError("-: standard input can be read once")
+    output, form = words.path("--output"), words.flags.get("--format")
+    arguments = PredictArguments(run, inputs, output, form, n_best, overrides)
+    from core.run import predict
+
+    return predict(task, arguments)
+
+
+def settings(plain: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """key=value apart from the rest; a word that names a file is a file."""
+    overrides = tuple(word for word in plain if is_override(word) and not os.path.exists(word))
+    return overrides, [word for word in plain if word not in overrides]
+
+
+def run_folder(task: Task[Any], rest: Sequence[str], overrides: Sequence[str]) -> Path:
+    """The RUN that a verb begins with, its config read and the overrides tried on it."""
+    known = [str(path.parent) for path in sorted(Path("runs", task.name).glob("*/config.toml"))]
+    if not rest:
+        newest = f", such as {known[-1]}" if known else f"; train one first: python -m tasks train {task.name}"
+        raise ConfigError(f"which RUN? Name a run folder{newest}")
+    path = Path(rest[0])
+    if not path.is_dir():
+        raise ConfigError(f"{path}: no such run folder{did_you_mean(str(path), known)}")
+    if not (path / "config.toml").is_file():
+        raise ConfigError(f"{path}: not a run folder (it has no config.toml)")
+    with suppress(OSError, ValueError, AttributeError):
+        if (owner := json.loads((path / "run.json").read_bytes()).get("task", task.name)) != task.name:
+            raise ConfigError(f"{path}: a run of {owner}, not of {task.name}")
+    for one in overrides:
+        key = one.partition("=")[0].strip()
+        if key.split(".")[0] in ("model", "task", "save", "train") and not key.startswith(CHANGEABLE):
+            raise ConfigError(
+                f"{one}: a trained run keeps its [{key.split('.')[0]}]; what may change: {', '.join(CHANGEABLE)}"
+            )
+    stored_config(task, path / "config.toml", overrides)
+    return path
+
+
+def stored_config(task: Task[Any], path: Path, overrides: Sequence[str]) -> Loaded[RunConfig]:
+    """A run's config; one that cannot be read is a damaged file, not a typing mistake."""
+    kind = run_config(task.config)
+    try:
+        load(kind, path, ())
+    except ConfigError as error:
+        raise DataError(f"{error} (is this a run of {task.name}, and undamaged?)") from None
+    return load(kind, path, overrides)
+
+
+def default_config(task: Task[Any]) -> Path | None:
+    """configs/NAME/default.toml here, in the repository, or configs/default.toml in the task's own package."""
+    places = [root / "configs" / task.name / "default.toml" for root in (Path(), REPOSITORY)]
+    module = sys.modules.get(task.config.__module__)
+    if file := getattr(module, "__file__", None):
+        places.append(Path(file).parent / "configs" / "default.toml")
+    return next((place for place in places if place.is_file()), None)
+
+
+VERBS: dict[str, Verb] = {
+    "train": Verb(
+        "Train a model, or go on training one.",
+        "[CONFIG.toml] [key=value ...] [flags]",
+        (
+            Flag("--run", "the run folder; default: a new one under runs/", "DIR"),
+            Flag("--resume", "go on with --run, else with the newest unfinished run"),
+            Flag("--show", "print the resolved config and where each value came from"),
+            Flag("--dry-run", "build everything, try one step, say what it would cost"),
+        ),
+        (
+            "CONFIG defaults to configs/{task}/default.toml. key=value overrides it: train.steps=1000.",
+            "Ctrl-C saves and says how to go on. Exit codes: 0 done, 2 usage, 3 data, 4 numbers, 130 stopped.",
+        ),
+        ("configs/{task}/tiny.toml --run runs/first", "train.steps=2000 model.kind=rnn --show"),
+        train,
+    ),
+    "evaluate": Verb(
+        "Score a run on held-out data.",
+        "RUN [key=value ...] [flags]",
+        (
+            Flag("--split", "which part of the run's data; default: dev", "SPLIT", ("dev", "test")),
+            Flag("--data", "your own data: a file, or a folder", "PATH"),
+            Flag("--json", "write the scores there", "OUT"),
+        ),
+        ("key=value changes how it decodes: search.beams=1, train.device=cpu.",),
+        ("runs/first --split test", "runs/first --data mine.jsonl --json scores.json"),
+        evaluate,
+    ),
+    "predict": Verb(
+        "Answer inputs, one answer each, in order.",
+        "RUN [INPUT ... | -] [key=value ...] [flags]",
+        (
+            Flag("--output", "write there, not to standard output", "OUT"),
+            Flag("--format", "jsonl has scores; other formats are the task's", "FORMAT"),
+            Flag("--n-best", "so many answers an input", "N"),
+        ),
+        ("Inputs are in the task's own formats or JSONL, told by the ending; - or none: standard input.",),
+        ("runs/first inputs.txt", "runs/first - --format jsonl --n-best 5 search.beams=10"),
+        predict,
+    ),
+}
+
+
+def main(verb: str, task: Task[Any], argv: Sequence[str] | None = None) -> int:
+    """For `python -m tasks.<name>.<verb>`; returns the exit code."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = f"python -m {spec.name}" if spec and spec.name.endswith(f".{verb}") else None
+    return dispatch(verb, lambda: task, task.name, sys.argv[1:] if argv is None else argv, program=program)
+
+
+def dispatch(
+    verb: str, load_task: Callable[[], Task[Any]], name: str, argv: Sequence[str], *, program: str | None = None
+) -> int:
+    """Run a verb; the task is loaded only when it is needed. Returns the exit code, having said what went wrong."""
+    try:
+        code = run_verb(verb, load_task, name, argv, program or f"python -m tasks {verb} {name}")
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        return said(str(error), error.exit_code)
+    except Impossible as error:
+        return said(str(error), ConfigError.exit_code)
+    except Interrupted as stop:
+        return EXIT_CODES.get(signal.Signals(stop.signal_number).name, 128 + stop.signal_number)
+    except KeyboardInterrupt:
+        return said("stopped", EXIT_CODES["SIGINT"])
+    except BrokenPipeError:  # `| head`: nobody reads any more, which is no mistake
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in STORAGE:
+            raise
+        return said(f"{error.filename or 'writing'}: {error.strerror}", DataError.exit_code)
+
+
+def run_verb(verb: str, load_task: Callable[[], Task[Any]], name: str, argv: Sequence[str], program: str) -> int:
+    """Help needs no task, the list of keys does, the rest is the verb's."""
+    if verb not in VERBS:
+        raise ConfigError(f"{verb}: no such verb; one of {', '.join(VERBS)}{did_you_mean(verb, VERBS)}")
+    this = VERBS[verb]
+    words = taken_apart(argv, this.flags, is_override)
+    if words.on("--help"):
+        notes, examples = ([one.replace("{task}", name) for one in part] for part in (this.notes, this.examples))
+        print(help.page(program, this.summary, this.usage, this.flags, notes, examples), end="")
+        return 0
+    if words.on("--completion"):
+        print(completion_script(words.flags["--completion"]), end="")
+        return 0
+    task = load_task()
+    keys = list(fields_of(cast("type", run_config(task.config))))
+    if words.on("--help-all"):
+        print(help.all_keys(keys), end="")
+        return 0
+    if words.on("--keys"):
+        shown = [one.key for one in keys if verb == "train" or one.key.startswith(CHANGEABLE)]
+        print("\n".join(dict.fromkeys(shown)))
+        return 0
+    return this.run(task, words)
+
+
+def completion_script(shell: str) -> str:
+    """Of all verbs."""
+    return completion.script(shell, {name: (*verb.flags, *HELP) for name, verb in VERBS.items()})
+
+
+def said(message: str, code: int) -> int:
+    """One line on standard error."""
+    print("error: " + " ".join(message.split("\n")), file=sys.stderr)
+    return code

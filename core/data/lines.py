@@ -1,0 +1,60 @@
+"""Lines of text files, plain or gzipped, with the place of whatever is wrong with them."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import BadRecord, DataError
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class BadLine(BadRecord):
+    """A record refused, with where it stands and what stood there."""
+
+    def __init__(self, place: str, reason: str, raw: str = "") -> None:
+        super().__init__(f"{place}: {reason}")
+        self.place, self.reason, self.raw = place, reason, raw
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as bytes, without its end."""
+
+    path: Path
+    number: int
+    raw: bytes
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.number}"
+
+    @property
+    def text(self) -> str:
+        """Decoded; BadLine where it is not UTF-8."""
+        try:
+            return self.raw.decode()
+        except UnicodeDecodeError as error:
+            byte = self.raw[error.start]
+            raise self.bad(f"byte {error.start + 1} of the line (0x{byte:02x}) is not UTF-8") from None
+
+    def bad(self, reason: str) -> BadLine:
+        """The error to raise for this line."""
+        return BadLine(self.place, reason, self.raw.decode("utf-8", "replace"))
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Every line, the empty ones too. Only a line feed ends a line (and a carriage return before it is dropped)."""
+    number = 0
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                yield Line(path, number, (raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw).rstrip(b"\r\n"))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}:{number + 1}: damaged gzip file ({error})") from None
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from None

@@ -1,0 +1,189 @@
+"""`data.source` resolved: the one way from a config to the records of a split."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import partial
+from itertools import chain
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from core.data.config import DataConfig
+from core.data.files import split_files
+from core.data.hub import read_hub
+from core.data.jsonl import read_jsonl
+from core.data.split import hashed_share
+from core.errors import BadRecord, ConfigError, DataError
+from core.record import Record, Split
+
+if TYPE_CHECKING:
+    from core.task import Format, Task
+
+Read = Callable[[Split], Iterator[Record]]
+JSONL = (".jsonl", ".jsonl.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that was left out by `data.bad`."""
+
+    message: str
+    """With its place."""
+    raw: str = ""
+    """What stood there, where that is text."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecords:
+    """A split as read."""
+
+    records: list[Record]
+    refused: list[Refused]
+
+
+def read_records(task: Task[Any], task_config: Any, data: DataConfig, split: Split) -> ReadRecords:
+    """All records of a split, and those refused."""
+    refused: list[Refused] = []
+    return ReadRecords(list(records(task, task_config, data, split, refused.append)), refused)
+
+
+def records(
+    task: Task[Any],
+    task_config: Any,
+    data: DataConfig,
+    split: Split,
+    report: Callable[[Refused], object] = lambda refused: None,
+) -> Iterator[Record]:
+    """Records of a split with unique keys, the same ones each time; `report` is told of those left out."""
+    source = resolve(task, task_config, data)
+    return unique(under_policy(source(split), data, report))
+
+
+def resolve(task: Task[Any], task_config: Any, data: DataConfig) -> Read:
+    """A task's own source of a name comes before core's, so that a task may widen `files`."""
+    own = dict(task.sources)
+    if own and data.source == "builtin":
+        return partial(next(iter(own.values())), task_config, data)
+    if data.source in own:
+        return partial(own[data.source], task_config, data)
+    read = partial(task.read, task_config) if task.read else None
+    read_target = partial(task.read_target, task_config) if task.read_target else None
+    match data.source:
+        case "jsonl":
+
+            def jsonl(split: Split) -> Iterator[Record]:
+                files = split_files(data, split, JSONL)
+                return chain.from_iterable(
+                    read_jsonl(path, read=read, read_target=read_target, prefix=f"{split}{number or ''}")
+                    for number, path in enumerate(files)
+                )
+
+            return with_holdout(jsonl, data)
+        case "files":
+            return with_holdout(partial(read_files, task, data), data)
+        case "hf":
+            return with_holdout(partial(read_hub, data, read=read, read_target=read_target), data)
+        case name:
+            choices = list(dict.fromkeys(("builtin", *own, "jsonl", "files", "hf")))
+            near = get_close_matches(name, choices, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"data.source = {name!r}: unknown{hint} {task.name} has {', '.join(choices)}")
+
+
+def read_files(task: Task[Any], data: DataConfig, split: Split) -> Iterator[Record]:
+    """The field's own formats, told apart by their endings."""
+    able = {ending: one for one in task.formats.values() if one.read is not None for ending in one.endings}
+    if not able:
+        raise ConfigError(f'data.source = "files": {task.name} has no file format of its own; use "jsonl"')
+    files = split_files(data, split, tuple(able))
+    return chain.from_iterable(
+        renamed(reader(able, str(path))(path), f"{split}{number or ''}") for number, path in enumerate(files)
+    )
+
+
+def reader(able: dict[str, Format], name: str) -> Callable[[Any], Iterator[Record]]:
+    """The reader of a file, by the longest ending that fits."""
+    fitting = [ending for ending in able if name.endswith(ending)]
+    read = able[max(fitting, key=len)].read if fitting else None
+    if read is None:
+        raise ConfigError(f"{name}: unknown ending; one of {', '.join(able)}")
+    return read
+
+
+def renamed(found: Iterator[Record], prefix: str) -> Iterator[Record]:
+    """Formats number or name their records file by file; with the split before it a key is unique."""
+    return map(lambda record: replace(record, key=f"{prefix}-{record.key}"), found)
+
+
+def with_holdout(read: Read, data: DataConfig) -> Read:
+    """Where there are no dev records, a part of train that a hash of the keys chooses serves as dev."""
+
+    def held_out(record: Record) -> bool:
+        return hashed_share(record.key) < data.holdout
+
+    def reading(split: Split) -> Iterator[Record]:
+        match split:
+            case "test":
+                return read("test")
+            case "dev":
+                found, first = peek(read("dev"))
+                if first or data.holdout == 0:
+                    return found
+                print(f"no dev data: {100 * data.holdout:g} % of train is held out by a hash of its keys", file=sys.stderr)
+                return filter(held_out, read("train"))
+            case "train":
+                _, first = peek(read("dev"))
+                train = read("train")
+                return train if first else filter(lambda record: not held_out(record), train)
+
+    return reading
+
+
+def peek(found: Iterator[Record]) -> tuple[Iterator[Record], bool]:
+    """The iterator again, and whether it has anything (a record that is refused counts)."""
+    try:
+        first = next(found)
+    except StopIteration:
+        return found, False
+    except BadRecord as error:
+        return chain(map(raise_it, [error]), found), True
+    return chain([first], found), True
+
+
+def raise_it(error: BadRecord) -> Record:
+    """Put an error back into the stream."""
+    raise error
+
+
+def under_policy(found: Iterator[Record], data: DataConfig, report: Callable[[Refused], object]) -> Iterator[Record]:
+    """`data.bad`: the first bad record ends the reading, or each is reported and passed over."""
+    while True:
+        try:
+            record = next(found)
+        except StopIteration:
+            return
+        except BadRecord as error:
+            if data.bad == "stop":
+                raise
+            if isinstance(found, GeneratorType):  # it ended with the error: what follows would be lost in silence
+                raise DataError(f"{error} (this source cannot go on after a bad record)") from None
+            report(Refused(str(error), getattr(error, "raw", "")))
+        else:
+            yield record
+
+
+def unique(found: Iterator[Record]) -> Iterator[Record]:
+    """A key names one record."""
+    places: dict[str, Any] = {}
+    for record in found:
+        place = record.meta.get("place", f"record {len(places) + 1}")
+        if record.key in places:
+            raise DataError(f"{place}: the key {record.key!r} stands at {places[record.key]} already")
+        places[record.key] = place
+        yield record

@@ -1,0 +1,130 @@
+"""Batches in keyed order: shuffled by a permutation of a counter, sorted by length within a window, cut by a token budget.
+
+Where the stream stands is a cursor of three numbers, and what comes next is a function of (seed, cursor) alone: resuming replays
+at most one window, and threads that prepare batches ahead change nothing.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from core.codec.types import Encoded
+from core.data.batch import Batch, collate
+from core.data.config import BatchConfig
+from core.data.examples import Examples
+from core.data.order import mixed, permuted
+
+Encode = Callable[[int, np.random.Generator], tuple[Encoded, Sequence[int]]]
+
+
+class Cursor(NamedTuple):
+    """The next batch to come."""
+
+    epoch: int = 0
+    window: int = 0
+    batch: int = 0
+
+
+class TrainBatches:
+    """An endless stream over the training records; each of them once an epoch."""
+
+    def __init__(
+        self,
+        examples: Examples,
+        cfg: BatchConfig,
+        seed: int,
+        *,
+        encode: Encode | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if len(examples) == 0:
+            raise ValueError("no records to train on")
+        self.examples, self.cfg, self.seed, self.encode, self.rank, self.world = examples, cfg, seed, encode, rank, world
+        self.size_N = examples.size_N
+        self.windows = -(-len(examples) // cfg.window)
+
+    def plan(self, epoch: int, window: int) -> list[np.ndarray]:
+        """The batches of a window, as rows, in order."""
+        begin = window * self.cfg.window
+        places = np.arange(begin, min(begin + self.cfg.window, len(self.examples)))
+        rows = permuted(places, len(self.examples), mixed(self.seed, 1, epoch))
+        rows = rows[np.lexsort((rows, self.size_N[rows]))]
+        batches = cut(rows, self.size_N[rows], self.cfg.tokens, self.cfg.most)
+        order = permuted(np.arange(len(batches)), len(batches), mixed(self.seed, 2, epoch, window))
+        return [batches[number] for number in order]
+
+    def batches(self, cursor: Cursor = Cursor()) -> Iterator[tuple[Cursor, Batch]]:  # noqa: B008
+        """(the cursor after it, batch), for ever, from any place."""
+        if self.cfg.workers:
+            yield from ahead(self._places(cursor), self._made, self.cfg.workers)
+        else:
+            for place in self._places(cursor):
+                yield self._made(place)
+
+    def _places(self, cursor: Cursor) -> Iterator[tuple[Cursor, int, np.ndarray]]:
+        epoch, window, first = cursor
+        while True:
+            plan = self.plan(epoch, window)
+            for number in range(first, len(plan)):
+                yield Cursor(epoch, window, number + 1), epoch, plan[number][self.rank :: self.world]
+            first, window = 0, window + 1
+            if window == self.windows:
+                epoch, window = epoch + 1, 0
+
+    def _made(self, place: tuple[Cursor, int, np.ndarray]) -> tuple[Cursor, Batch]:
+        after, epoch, rows = place
+        if self.encode is None:
+            return after, self.examples.take(rows)
+        pairs = [self.encode(row, np.random.default_rng(mixed(self.seed, 3, epoch, row))) for row in rows.tolist()]
+        return after, collate([source for source, _ in pairs], [target for _, target in pairs], rows.tolist())
+
+
+def cut(rows: np.ndarray, size: np.ndarray, budget: int, most: int) -> list[np.ndarray]:
+    """Runs of rows (sorted by size) whose rectangle fits the budget; a row that alone exceeds it stands alone."""
+    batches: list[np.ndarray] = []
+    begin = 0
+    sizes = size.tolist()
+    for end in range(1, len(rows) + 1):
+        full = end - begin == most if most else False
+        if end == len(rows) or full or sizes[end] * (end + 1 - begin) > budget:
+            batches.append(rows[begin:end])
+            begin = end
+    return batches
+
+
+def ahead(
+    places: Iterator[tuple[Cursor, int, np.ndarray]],
+    make: Callable[[tuple[Cursor, int, np.ndarray]], tuple[Cursor, Batch]],
+    workers: int,
+) -> Iterator[tuple[Cursor, Batch]]:
+    """The same batches in the same order, made by threads while the model works."""
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="batches") as pool:
+        waiting: queue.SimpleQueue[Future[tuple[Cursor, Batch]]] = queue.SimpleQueue()
+        lock = threading.Lock()
+
+        def more() -> None:
+            with lock:
+                waiting.put(pool.submit(make, next(places)))
+
+        for _ in range(2 * workers):
+            more()
+        while True:
+            one = waiting.get().result()
+            more()
+            yield one
+
+
+def decoding_batches(examples: Examples, budget: int, beams: int) -> Iterator[Batch]:
+    """Longest first (so that memory shows at once), cut by source tokens times beams."""
+    size_N = examples.size_N
+    rows = np.lexsort((np.arange(len(examples)), size_N))
+    for batch in reversed(cut(rows, size_N[rows], max(budget // beams, 1), 0)):
+        yield examples.take(batch)

@@ -1,0 +1,145 @@
+"""`python -m tasks check NAME`: every law, held against one task, its data, its configs and the models that these name."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.errors import UserError
+from core.settings import RunConfig
+from core.task import Task
+from core.testing.config_laws import CONFIG_LAWS, ConfigCase
+from core.testing.model_laws import MODEL_LAWS
+from core.testing.search_laws import SEARCH_LAWS
+from core.testing.task_laws import TASK_LAWS, TaskCase, task_case
+from core.testing.tiny import ModelCase, Pair, law_name, model_case, small, spread
+from core.testing.training_laws import TRAINING_LAWS, TrainingCase, training_case
+
+C = TypeVar("C")
+Claim = tuple[str, Callable[[], None]]
+"""A law and what it is held against, in words, and the call that fails if it does not hold."""
+PAIRS = 6
+"""So many records stand for a task before its models."""
+
+
+def check(
+    task: Task[Any], configs: Sequence[Path], *, report: Callable[[str], None] = print, quick: bool = False
+) -> int:
+    """How many laws fail. One line each; `quick` leaves out those that train. Data is that of tiny.toml, or of the first config."""
+    held = failed = 0
+    for name, claim in claims(task, configs, quick=quick):
+        begun = time.perf_counter()
+        fault = broken(claim)
+        seconds = time.perf_counter() - begun
+        held, failed = held + (fault is None), failed + (fault is not None)
+        report(f"{'ok    ' if fault is None else 'FAILED'} {seconds:5.1f} s  {name}" + (f": {fault}" if fault else ""))
+    report(f"{task.name}: {held} laws hold, {failed} fail")
+    return failed
+
+
+def claims(task: Task[Any], configs: Sequence[Path], *, quick: bool) -> Iterator[Claim]:
+    """One after the other, so that what cannot be built is itself a law that fails."""
+    cases = [ConfigCase(task, path) for path in configs]
+    for case in cases:
+        yield from laws(CONFIG_LAWS, case, case.path.name)
+    loaded = {case.path: cfg for case in cases if (cfg := attempt(case.load)) is not None}
+    if not loaded:
+        yield "a config file", lambda: refuse(f"{task.name} has no config file that loads: there must be a tiny.toml")
+        return
+    tiny = next((path for path in loaded if path.name == "tiny.toml"), next(iter(loaded)))
+    made: list[TaskCase] = []
+    yield f"the data and codecs of {tiny.name} can be had", lambda: made.append(task_case(task, loaded[tiny], card_of(task)))
+    if not made:
+        return
+    yield from laws(TASK_LAWS, made[0], tiny.name)
+    models: list[ModelCase] = []
+    chosen = [loaded[tiny]] if quick else list(loaded.values())
+    yield "the models can be built", lambda: models.extend(model_cases(made[0], chosen))
+    for case in models:
+        yield from laws((*MODEL_LAWS, *SEARCH_LAWS), case, case.name)
+    if not quick:
+        training: list[TrainingCase] = []
+        yield "a short run can be set up", lambda: training.append(training_case(made[0]))
+        for case in training:
+            yield from laws(TRAINING_LAWS, case, tiny.name)
+
+
+def laws(them: Sequence[Callable[[C], None]], case: C, subject: str) -> Iterator[Claim]:
+    """Each, held against one case."""
+    for law in them:
+        yield f"{law_name(law)} ({subject})", lambda law=law: law(case)
+
+
+def broken(claim: Callable[[], None]) -> str | None:
+    """Why it does not hold, on one line; what it prints is kept back."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            claim()
+        except AssertionError as error:
+            return one_line(str(error) or "an assertion without a message")
+        except UserError as error:
+            return one_line(str(error))
+        except Exception as error:
+            frame = error.__traceback__
+            while frame is not None and frame.tb_next is not None:
+                frame = frame.tb_next
+            place = f" at {frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else ""
+            return one_line(f"{type(error).__name__}: {error}{place}")
+    return None
+
+
+def one_line(text: str, most: int = 600) -> str:
+    """Cut where nobody reads on."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def attempt(load: Callable[[], RunConfig]) -> RunConfig | None:
+    """None where a law has already said why."""
+    try:
+        return load()
+    except UserError:
+        return None
+
+
+def refuse(reason: str) -> None:
+    """Fail."""
+    raise AssertionError(reason)
+
+
+def card_of(task: Task[Any]) -> dict[str, Any] | None:
+    """The card.toml beside the module that defines the task's config."""
+    module = sys.modules.get(task.config.__module__)
+    place = getattr(module, "__file__", None)
+    path = Path(place).parent / "card.toml" if place else None
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else None
+
+
+def model_cases(case: TaskCase, configs: Sequence[RunConfig]) -> list[ModelCase]:
+    """The different models of these configs, at a small size, over the task's own records, rule and prefix features."""
+    task, cfg = case.task, case.config
+    pairs = short_pairs(case)
+    rule = task.rule(cfg.task, case.codecs) if task.rule else None
+    features = task.features(cfg.task, case.codecs) if task.features else None
+    models = list(dict.fromkeys(small(one.model) for one in configs))
+    names = [model.kind if number == 0 else f"{model.kind} {number + 1}" for number, model in enumerate(models)]
+    return [
+        model_case(name, model, case.codecs, pairs, rule=rule, features=features)
+        for name, model in zip(names, models, strict=True)
+    ]
+
+
+def short_pairs(case: TaskCase) -> list[Pair]:
+    """Records of different lengths, from the shorter half, so that laws stay cheap."""
+    records = spread(case.records["train"], 400)
+    pairs = sorted(case.pairs(records), key=lambda pair: max(len(pair[0].values), len(pair[1])))
+    pairs = [pair for pair in pairs if pair[1]]
+    found = spread(pairs[: max(PAIRS, len(pairs) // 2)], PAIRS)
+    return found[::2] + found[1::2]
+

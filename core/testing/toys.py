@@ -1,0 +1,70 @@
+"""Toy tasks as whole domains: copy, reverse and sort strings. What cannot learn these cannot learn anything."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+from core.codec.regex import RegexTokenizer
+from core.codec.types import Codecs
+from core.config import AtLeast1, config
+from core.data.config import DataConfig
+from core.metrics.exact import ExactMatch
+from core.record import Record, Split
+from core.task import Metric, Task
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@config
+class ToyConfig:
+    what: Literal["copy", "reverse", "sort"] = "copy"
+    letters: AtLeast1 = 8
+    """Size of the alphabet."""
+    longest: AtLeast1 = 8
+    train: AtLeast1 = 2000
+    held_out: AtLeast1 = 100
+    """Strings of dev and of test, none of which occurs in train."""
+
+
+def answer(what: Literal["copy", "reverse", "sort"], text: str) -> str:
+    """What the model shall learn."""
+    match what:
+        case "copy":
+            return text
+        case "reverse":
+            return text[::-1]
+        case "sort":
+            return "".join(sorted(text))
+
+
+def strings(cfg: ToyConfig, data: DataConfig, split: Split) -> Iterator[Record]:
+    """Different random strings; the first are dev, then test, then train."""
+    draw = random.Random(0)
+    wanted = {"dev": cfg.held_out, "test": cfg.held_out, "train": cfg.train}
+    possible = sum(cfg.letters**n for n in range(1, cfg.longest + 1))
+    seen: set[str] = set()
+    while len(seen) < min(sum(wanted.values()), possible):
+        text = "".join(draw.choices(LETTERS[: cfg.letters], k=draw.randint(1, cfg.longest)))
+        if text in seen:
+            continue
+        first = len(seen)
+        seen.add(text)
+        belongs = "dev" if first < wanted["dev"] else "test" if first < wanted["dev"] + wanted["test"] else "train"
+        if belongs == split:
+            yield Record(text, text, answer(cfg.what, text))
+
+
+def codecs(cfg: ToyConfig, train: Iterable[Record]) -> Codecs:
+    """One alphabet for both sides."""
+    both = RegexTokenizer.fit(record.source for record in train)
+    return Codecs(source=both, target=both)
+
+
+def metrics(cfg: ToyConfig) -> Sequence[Metric]:
+    """Right or wrong."""
+    return (ExactMatch(1),)
+
+
+TOY = Task(name="toy", config=ToyConfig, sources={"strings": strings}, codecs=codecs, metrics=metrics)

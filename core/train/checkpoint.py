@@ -1,0 +1,248 @@
+"""A checkpoint is a folder of safetensors and JSON under a manifest of digests; no pickle is read or written.
+
+Writing: everything goes into `NAME.new`, each file and the folder are synced, then `NAME` becomes `NAME.old`, `NAME.new` becomes
+`NAME`, and `NAME.old` goes. At every instant one whole checkpoint is to be found, by `find`. Reading: a file's bytes are hashed
+before they are parsed, so a flipped bit never reaches a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as dump_tensors
+from torch import Tensor
+
+from core.errors import DataError
+
+FORMAT = 1
+JSON_FILES = ("config.json", "codecs.json", "trainer.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a folder holds."""
+
+    config: dict[str, Any]
+    codecs: dict[str, Any]
+    weights: dict[str, Tensor]
+    trainer: dict[str, Tensor]
+    facts: dict[str, Any]
+    """trainer.json: step, cursor, best score, environment, data."""
+
+    @property
+    def step(self) -> int:
+        return self.facts["step"]
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint, *, shard_mib: int = 0) -> None:
+    """Replace `path` by this checkpoint, whole or not at all."""
+    files: dict[str, bytes] = {
+        "config.json": as_json(checkpoint.config),
+        "codecs.json": as_json(checkpoint.codecs),
+        "trainer.json": as_json(checkpoint.facts),
+        **shards("weights", checkpoint.weights, shard_mib),
+        **shards("trainer", checkpoint.trainer, shard_mib),
+    }
+    manifest = {
+        "format": FORMAT,
+        "files": {name: {"sha256": digest(files[name]), "bytes": len(files[name])} for name in sorted(files)},
+    }
+    new, old = path.with_name(path.name + ".new"), path.with_name(path.name + ".old")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        new.mkdir()
+        for name, content in {**files, "manifest.json": as_json(manifest)}.items():
+            write_synced(new / name, content)
+        sync_folder(new)
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        need = sum(len(content) for content in files.values())
+        free = shutil.disk_usage(path.parent).free
+        raise DataError(f"{path}: not saved: {error.strerror}; {need:,} bytes needed, {free:,} free") from None
+    if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+    new.rename(path)
+    sync_folder(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def find(path: Path) -> Path | None:
+    """The folder that holds this checkpoint, wherever a crash may have left it."""
+    new, old = path.with_name(path.name + ".new"), path.with_name(path.name + ".old")
+    if path.is_dir():
+        return path
+    return next((one for one in (new, old) if (one / "manifest.json").is_file()), None)
+
+
+def sweep(checkpoints: Path) -> None:
+    """Finish or clear what a crash left half done."""
+    if not checkpoints.is_dir():
+        return
+    for left in sorted(checkpoints.glob("*.new")) + sorted(checkpoints.glob("*.old")):
+        proper = left.with_suffix("")
+        if not proper.exists() and find(proper) == left and sound(left):
+            left.rename(proper)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def sound(folder: Path) -> bool:
+    """Whether all digests agree."""
+    try:
+        verified(folder)
+    except DataError:
+        return False
+    return True
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """None where nothing was ever saved; DataError where what was saved is damaged."""
+    folder = find(path)
+    if folder is None:
+        return None
+    files = verified(folder)
+    trees = {name: parse_json(folder / name, files[name]) for name in JSON_FILES}
+    return Checkpoint(
+        trees["config.json"],
+        trees["codecs.json"],
+        tensors(files, "weights", folder),
+        tensors(files, "trainer", folder),
+        trees["trainer.json"],
+    )
+
+
+def verified(folder: Path) -> dict[str, bytes]:
+    """All files that the manifest lists, their digests compared."""
+    listed = parse_json(folder / "manifest.json", read_bytes(folder / "manifest.json"))
+    if listed.get("format") != FORMAT:
+        raise DataError(f"{folder}: checkpoint format {listed.get('format')!r}; this version reads {FORMAT}")
+    entries = listed.get("files")
+    if not isinstance(entries, dict) or not set(JSON_FILES) <= set(entries):
+        raise DataError(f"{folder / 'manifest.json'} is corrupt: it does not list the files of a checkpoint")
+    files: dict[str, bytes] = {}
+    for name, entry in entries.items():
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise DataError(f"{folder / 'manifest.json'} is corrupt: {name!r} is no file name")
+        content = read_bytes(folder / name)
+        if not isinstance(entry, dict) or digest(content) != entry.get("sha256"):
+            raise DataError(f"{folder / name} is corrupt: its digest is not the manifest's")
+        files[name] = content
+    return files
+
+
+def tensors(files: Mapping[str, bytes], stem: str, folder: Path) -> dict[str, Tensor]:
+    """One file or its shards."""
+    names = sorted(name for name in files if name.startswith(stem) and name.endswith(".safetensors"))
+    if not names:
+        raise DataError(f"{folder}: no {stem}.safetensors in the manifest")
+    found: dict[str, Tensor] = {}
+    for name in names:
+        try:
+            found |= parse_tensors(files[name])
+        except Exception as error:  # the parser's own error type differs between versions
+            raise DataError(f"{folder / name} is corrupt: {error}") from None
+    return found
+
+
+def shards(stem: str, held: Mapping[str, Tensor], shard_mib: int) -> dict[str, bytes]:
+    """File name -> bytes; equal tensors give equal bytes."""
+    limit = shard_mib * 2**20
+    parts: list[dict[str, Tensor]] = [{}]
+    filled = 0
+    for name in sorted(held):
+        tensor = held[name].detach().cpu().contiguous()
+        size = tensor.numel() * tensor.element_size()
+        if limit and parts[-1] and filled + size > limit:
+            parts.append({})
+            filled = 0
+        parts[-1][name] = tensor
+        filled += size
+    if len(parts) == 1:
+        return {f"{stem}.safetensors": dump_tensors(parts[0])}
+    count = len(parts)
+    return {f"{stem}-{n:05d}-of-{count:05d}.safetensors": dump_tensors(part) for n, part in enumerate(parts, start=1)}
+
+
+def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Each parameter once, tied ones under their first name, in storage of their own."""
+    found = dict(model.named_parameters()) | dict(model.named_buffers())
+    return {name: one.detach().clone() for name, one in found.items()}
+
+
+def put_weights(model: torch.nn.Module, weights: Mapping[str, Tensor], place: str) -> None:
+    """The inverse of `weights_of`; ties stay ties. A missing, foreign or misshapen tensor is named."""
+    own = dict(model.named_parameters()) | dict(model.named_buffers())
+    if missing := sorted(set(own) ^ set(weights)):
+        raise DataError(f"{place}: weights and config disagree about {missing[0]}")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            if tensor.shape != weights[name].shape:
+                old, new = tuple(weights[name].shape), tuple(tensor.shape)
+                raise DataError(f"{place}: {name} has shape {old}, the config asks for {new}")
+            tensor.copy_(weights[name])
+
+
+def as_json(tree: Any) -> bytes:
+    """Sorted, so that equal trees give equal bytes."""
+    return (json.dumps(tree, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+
+
+def parse_json(path: Path, content: bytes) -> dict[str, Any]:
+    """An object, or DataError."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON number")
+
+    try:
+        tree = json.loads(content.decode("utf-8"), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is corrupt: {error}") from None
+    if not isinstance(tree, dict):
+        raise DataError(f"{path} is corrupt: not a JSON object")
+    return tree
+
+
+def read_bytes(path: Path) -> bytes:
+    """A regular file's content; links are not followed."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError as error:
+        raise DataError(f"{path} is corrupt or missing: {error.strerror}") from None
+    with os.fdopen(handle, "rb") as file:
+        return file.read()
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """On the disk when it returns."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """The names in it, too."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def digest(content: bytes) -> str:
+    """sha256, in hex."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,267 @@
+"""The one training loop: teacher forcing, every target token of the same weight, everything that moves part of the state."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.data.batch import Batch
+from core.data.order import mixed
+from core.data.stream import Cursor, TrainBatches
+from core.decode.rules import Rule
+from core.errors import Diverged
+from core.model.seq2seq import Seq2Seq
+from core.train.average import Average
+from core.train.config import TrainConfig
+from core.train.optimizer import make_optimizers
+from core.train.schedule import learning_rate
+
+
+@dataclass(frozen=True, slots=True)
+class StepStats:
+    """What a log line says, over the steps since the last one."""
+
+    step: int
+    epoch: int
+    loss: float
+    """Per target token, label smoothing included."""
+    lr: float
+    norm: float
+    """Of the last gradient, before clipping."""
+    tokens_per_second: float
+    padding: float
+    """Share of the rectangles that was pads."""
+    eta_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Why the loop ended."""
+
+    reason: str
+    signal: int | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums since the last log line; part of the state, so that a resumed run prints the same lines."""
+
+    loss: Tensor
+    tokens: int = 0
+    places: int = 0
+    symbols: int = 0
+
+
+class Trainer:
+    """`fit` goes on from wherever `restore` left off; the next step is the one that an unbroken run would take."""
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        batches: TrainBatches,
+        cfg: TrainConfig,
+        *,
+        seed: int,
+        device: torch.device,
+        rule: Rule | None = None,
+    ) -> None:
+        self.model, self.batches, self.cfg, self.seed, self.device, self.rule = model, batches, cfg, seed, device, rule
+        self.precision = choose_precision(cfg.precision, device)
+        self.optimizers = make_optimizers(model, cfg)
+        self.average = Average(model, cfg.average, decay=cfg.ema, last=cfg.average_last)
+        self.step, self.cursor, self.seconds = 0, Cursor(), 0.0
+        self.best: float | None = None
+        self.best_step, self.worse = 0, 0
+        self.evaluated, self.saved = 0, 0
+        self.tally = Tally(torch.zeros((), device=device))
+        self.norm = torch.zeros((), device=device)
+        self.spent = 0.0
+
+    def fit(
+        self,
+        *,
+        log: Callable[[StepStats], None],
+        evaluate: Callable[[Trainer], float | None],
+        save: Callable[[Trainer], None],
+        save_every: int,
+        stop: Callable[[], int | None],
+    ) -> Outcome:
+        """Until the steps, the minutes or the patience are used up, or a signal asks to stop.
+
+        `evaluate` returns the score (higher is better), or None where a signal broke it off: then it is repeated on resume.
+        """
+        stream = self.batches.batches(self.cursor)
+        while True:
+            over = self.over()
+            if self.step and self.evaluated < self.step and (over or self.step % self.cfg.evaluate_every == 0):
+                self.average.snapshot()
+                score = evaluate(self)
+                if score is None:
+                    if self.average.snapshots:
+                        del self.average.snapshots[-1]
+                    save(self)
+                    return Outcome("stopped", stop())
+                self.note(score)
+                save(self)
+                over = self.over()
+            elif self.step and self.step % save_every == 0 and self.saved < self.step:
+                save(self)
+            self.saved = self.step
+            if (signal := stop()) is not None:
+                save(self)
+                return Outcome("stopped", signal)
+            if over:
+                return Outcome(over)
+            begun = time.perf_counter()
+            micro: list[Batch] = []
+            for _ in range(self.cfg.accumulate):
+                self.cursor, batch = next(stream)
+                micro.append(batch)
+            self.train_step(micro)
+            took = time.perf_counter() - begun
+            self.seconds += took
+            self.spent += took
+            if self.step % self.cfg.log_every == 0 or self.over():
+                log(self.stats())
+
+    def over(self) -> str:
+        """Why there is nothing left to do; empty while there is."""
+        if self.step >= self.cfg.steps:
+            return f"all {self.cfg.steps:,} steps"
+        if self.cfg.minutes and self.seconds >= 60 * self.cfg.minutes:
+            return f"{self.cfg.minutes:g} minutes"
+        if self.cfg.patience and self.worse >= self.cfg.patience:
+            return f"no better for {self.worse} evaluations"
+        return ""
+
+    def note(self, score: float) -> None:
+        """An evaluation's outcome."""
+        self.evaluated = self.step
+        if self.best is None or score > self.best:
+            self.best, self.best_step, self.worse = score, self.step, 0
+        else:
+            self.worse += 1
+
+    def train_step(self, micro: Sequence[Batch]) -> None:
+        """One update."""
+        self.model.train()
+        tokens = sum(batch.tokens for batch in micro)
+        for number, batch in enumerate(micro):
+            torch.manual_seed(mixed(self.seed, 4, self.step, number, self.batches.rank))
+            loss = self.loss(batch.to(self.device))
+            (loss / tokens).backward()
+            self.tally.loss += loss.detach()
+            self.tally.tokens += batch.tokens
+            self.tally.places += batch.source.shape[0] * (batch.source.shape[1] + batch.wanted_BT.shape[1])
+            self.tally.symbols += int(batch.layout.mask_BS.sum()) + batch.tokens if self.device.type == "cpu" else 0
+        self.norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.clip or math.inf)
+        if self.device.type == "cpu" and not bool(self.norm.isfinite()):
+            rows = [row for batch in micro for row in batch.index]
+            raise Diverged(f"step {self.step + 1}: the gradient's norm is {float(self.norm)}; rows of the batch: {rows[:20]}")
+        self.step += 1
+        rate = self.rate()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.step)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Summed over target tokens; where a rule is, over what it allows."""
+        legal_BTV = None
+        if self.rule is not None:
+            from core.decode.constraints import teacher_forced
+
+            legal_BTV = teacher_forced(self.rule, batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return self.model.loss(batch, smoothing=self.cfg.label_smoothing, legal_BTV=legal_BTV)
+
+    def rate(self) -> float:
+        """The learning rate of the current step."""
+        cfg = self.cfg
+        return learning_rate(
+            self.step, peak=cfg.lr, warmup=cfg.warmup, steps=cfg.steps, kind=cfg.schedule, final=cfg.final
+        )
+
+    def stats(self) -> StepStats:
+        """Read the sums (this waits for the device) and begin new ones."""
+        tally, spent = self.tally, max(self.spent, 1e-9)
+        loss = float(tally.loss) / max(tally.tokens, 1)
+        if not math.isfinite(loss) or not math.isfinite(float(self.norm)):
+            raise Diverged(f"step {self.step}: the loss is {loss}, the gradient's norm {float(self.norm)}")
+        left = (self.cfg.steps - self.step) * self.seconds / max(self.step, 1)
+        if self.cfg.minutes:
+            left = min(left, 60 * self.cfg.minutes - self.seconds)
+        found = StepStats(
+            self.step,
+            self.cursor.epoch,
+            loss,
+            self.rate(),
+            float(self.norm),
+            tally.tokens / spent,
+            1 - tally.symbols / tally.places if tally.symbols else 0.0,
+            max(left, 0.0),
+        )
+        self.tally, self.spent = Tally(torch.zeros((), device=self.device)), 0.0
+        return found
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The averaged weights are in the model inside."""
+        return self.average.swapped_in()
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """(tensors, plain facts): all that `restore` needs besides the weights."""
+        tensors = self.average.state()
+        for number, optimizer in enumerate(self.optimizers):
+            held = optimizer.state_dict()["state"]
+            for index, values in held.items():
+                for name, value in values.items():
+                    tensors[f"optimizer.{number}.{index:05d}.{name}"] = torch.as_tensor(value)
+        tensors["tally.loss"] = self.tally.loss
+        facts = {
+            "step": self.step,
+            "cursor": list(self.cursor),
+            "seconds": self.seconds,
+            "best": self.best,
+            "best_step": self.best_step,
+            "worse": self.worse,
+            "evaluated": self.evaluated,
+            "tally": [self.tally.tokens, self.tally.places, self.tally.symbols],
+        }
+        return tensors, facts
+
+    def restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """The inverse of `state`; the weights are the caller's to put back."""
+        self.average.restore(tensors)
+        for number, optimizer in enumerate(self.optimizers):
+            tree = optimizer.state_dict()
+            prefix = f"optimizer.{number}."
+            held: dict[int, dict[str, Tensor]] = {}
+            for name, value in tensors.items():
+                if name.startswith(prefix):
+                    index, key = name.removeprefix(prefix).split(".", 1)
+                    held.setdefault(int(index), {})[key] = value
+            tree["state"] = held
+            optimizer.load_state_dict(tree)
+        self.step, self.cursor, self.seconds = facts["step"], Cursor(*facts["cursor"]), facts["seconds"]
+        self.best, self.best_step, self.worse = facts["best"], facts["best_step"], facts["worse"]
+        self.evaluated, self.saved = facts["evaluated"], facts["step"]
+        tokens, places, symbols = facts["tally"]
+        self.tally = Tally(tensors["tally.loss"].to(self.device), tokens, places, symbols)
+
+
+def choose_precision(asked: str, device: torch.device) -> str:
+    """bf16 where the hardware has it: elsewhere it is emulated, a hundred times slower."""
+    if asked != "auto":
+        return asked
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"  # pyright: ignore[reportPrivateUsage]

@@ -21,7 +21,7 @@ from core.config import Impossible
 from core.config_shape import fields_of
 from core.config_toml import Loaded, is_override, load, show
 from core.errors import ConfigError, DataError, Interrupted, UserError
-from core.flags import HELP, Flag, Words, taken_apart
+from core.flags import HELP, SHELLS, Flag, Words, taken_apart
 from core.nearest import did_you_mean
 from core.settings import RunConfig, run_config
 from core.task import Task
@@ -311,10 +311,12 @@ def run_verb(verb: str, load_task: Callable[[], Task[Any]], name: str, argv: Seq
 
 def completion_script(shell: str) -> str:
     """Of all verbs."""
+    if shell not in SHELLS:
+        raise ConfigError(f"--completion {shell}: must be one of {', '.join(SHELLS)}")
     return completion.script(shell, {name: (*verb.flags, *HELP) for name, verb in VERBS.items()})
 
 
 def said(message: str, code: int) -> int:
-    """One line on standard error."""
-    print("error: " + " ".join(message.split("\n")), file=sys.stderr)
+    """To standard error: one line, but for a plugin's own traceback."""
+    print(f"error: {message}", file=sys.stderr)
     return code

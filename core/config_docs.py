@@ -1,17 +1,20 @@
-"""docs/configs.md from the config classes: `python -m core.config_docs > docs/configs.md`."""
+"""docs/configs.md from the config classes: `python -m core.config_docs tasks:TASKS > docs/configs.md`."""
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 
 from core.config_shape import FieldOf, fields_of
 from core.config_text import toml_value
+from core.registry import Registry
 from core.settings import RunConfig
 
 HEAD = """# Config keys
 
-Generated from the config classes by `python -m core.config_docs > docs/configs.md`; a test keeps it fresh.
+Generated from the config classes by `python -m core.config_docs tasks:TASKS > docs/configs.md`; a test keeps it fresh.
 
 A config file is TOML. Whatever it leaves out has the default given here. It may begin with `extends = "other.toml"`
 (relative to itself, one level): tables merge, but a table whose `kind` changes is replaced, on the command line too.
@@ -74,5 +77,12 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def task_configs(place: str) -> dict[str, type]:
+    """Name -> config class of the built-in tasks of a registry, given as module:attribute."""
+    module, _, attribute = place.partition(":")
+    registry: Registry = getattr(importlib.import_module(module), attribute)
+    return {name: registry[name].config for name in registry.names() if registry.claim(name).package == "transduce"}
+
+
 if __name__ == "__main__":
-    print(page({}), end="")
+    print(page(task_configs(sys.argv[1]) if len(sys.argv) > 1 else {}), end="")

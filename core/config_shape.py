@@ -219,7 +219,8 @@ def fields_of(kind: type, prefix: str = "", when: str = "", default: Any = MISSI
             value = getattr(default, name)
         table = table_of(slot.shape)
         if table is None:
-            yield FieldOf(key, when, describe(slot.shape), value, told.get(name, ""))
+            meaning = told.get(name, "Chooses these keys." if name == "kind" and when else "")
+            yield FieldOf(key, when, describe(slot.shape), value, meaning)
             continue
         for one in table.kinds:
             inner = f'{key}.kind = "{kind_name(one)}"' if len(table.kinds) > 1 else when

@@ -22,10 +22,11 @@ class Flag:
     hidden: bool = False
 
 
+SHELLS = ("bash", "zsh", "fish")
 HELP = (
     Flag("--help", "this page"),
     Flag("--help-all", "every config key with its default and meaning"),
-    Flag("--completion", "print a completion script", "SHELL", ("bash", "zsh", "fish")),
+    Flag("--completion", "print a completion script", "SHELL", SHELLS),
     Flag("--keys", "the names of the config keys, for completion", hidden=True),
 )
 

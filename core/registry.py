@@ -1,6 +1,6 @@
 """The one registry: names -> tasks. Listing imports nothing; a task is loaded when it is asked for.
 
-Built-ins are the folders with a card.toml in them, third parties are entry points of the group; both have a static card beside the task.
+Built-ins are the folders with a card.toml in them, third parties are entry points of the group. Both have a static card beside the task.
 """
 
 from __future__ import annotations
@@ -9,17 +9,41 @@ import importlib
 import importlib.util
 import tomllib
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError
 from core.nearest import did_you_mean
-from core.task import Task
+
+if TYPE_CHECKING:  # numpy and importlib.metadata take longer than a whole listing
+    from importlib.metadata import EntryPoint
+
+    from core.task import Task
 
 CARD_KEYS = ("name", "summary", "data", "metric")
+OPTIONAL_PARTS = ("read", "read_target", "rule", "features", "augment", "canonical", "utility", "present")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One package's claim to a name."""
+
+    name: str
+    package: str
+    """The distribution that brings the task."""
+    version: str
+    """Empty for built-ins, which need not be installed."""
+    module: str
+    attribute: str
+    folder: Path | None
+    """Where the task lives, if that can be found without importing it."""
+
+    @property
+    def owner(self) -> str:
+        return f"{self.package} {self.version}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,57 +53,59 @@ class Card:
     name: str
     summary: str
     data: str
+    """Its built-in data."""
     metric: str
+    """The first one, which picks checkpoints."""
+    extra: str
+    """What `pip install 'transduce[...]'` it needs; empty for none."""
     package: str
-    """The distribution that brings it, with its version."""
-    folder: Path | None
-    """Where it lives."""
-    extra: str = ""
-    """What `pip install transduce[...]` it needs."""
+    version: str
+    path: Path | None
+    """The card.toml; None where a package brings none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One package's claim to a name."""
+class BrokenTask(ConfigError):
+    """A task that cannot be loaded. The message is a line as ever; the traceback is for the author of the package."""
 
-    name: str
-    package: str
-    module: str
-    attribute: str
-    folder: Path | None
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
 
 
 class Registry:
-    """`registry[name]` is a task; `name in registry`, `names()` and `card(name)` import none."""
+    """`registry[name]` is a task; `names()`, `card(name)` and `name in registry` import none."""
 
     def __init__(self, folder: Path, package: str, group: str) -> None:
         self.folder, self.package, self.group = folder, package, group
 
     def claims(self) -> Iterator[Claim]:
         """Everything that says it is a task, built-ins first."""
+        from importlib.metadata import entry_points
+
         for card in sorted(self.folder.glob("*/card.toml")):
             name = card.parent.name
-            yield Claim(name, "transduce", f"{self.package}.{name}", "TASK", card.parent)
+            yield Claim(name, "transduce", "", f"{self.package}.{name}", "TASK", card.parent)
         for point in sorted(entry_points(group=self.group), key=lambda one: (one.name, one.value)):
-            distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "an unnamed package"
-            yield Claim(point.name, distribution, point.module, point.attr or "TASK", folder_of(point))
+            package, version = (point.dist.name, point.dist.version) if point.dist else ("an unnamed package", "")
+            yield Claim(point.name, package, version, point.module, point.attr or "TASK", folder_of(point))
 
     def names(self) -> list[str]:
         """In alphabetical order."""
         return sorted({claim.name for claim in self.claims()})
 
     def __contains__(self, name: str) -> bool:
-        return name in self.names()
+        return any(claim.name == name for claim in self.claims())
 
     def claim(self, name: str) -> Claim:
         """The one package that brings this task."""
-        found = list(dict.fromkeys(claim for claim in self.claims() if claim.name == name))
+        claims = list(self.claims())
+        found = list(dict.fromkeys(claim for claim in claims if claim.name == name))
         if not found:
-            known = self.names()
+            known = sorted({claim.name for claim in claims})
             raise ConfigError(f"{name}: no such task{did_you_mean(name, known)}; there are {', '.join(known)}")
         if len(found) > 1:
-            packages = " and ".join(f"{claim.package} ({claim.module})" for claim in found)
-            raise ConfigError(f"{name}: claimed by {packages}; uninstall one of them")
+            owners = " and ".join(f"{claim.owner} ({claim.module})" for claim in found)
+            raise ConfigError(f"{name}: claimed by {owners}; uninstall one of them")
         return found[0]
 
     def card(self, name: str) -> Card:
@@ -87,51 +113,75 @@ class Registry:
         claim = self.claim(name)
         path = claim.folder / "card.toml" if claim.folder else None
         if path is None or not path.is_file():
-            return Card(name, "(no card.toml)", "", "", claim.package, claim.folder)
+            return Card(name, "(brings no card.toml)", "", "", "", claim.package, claim.version, None)
         try:
             tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: not TOML: {error}") from None
-        if missing := [key for key in CARD_KEYS if not isinstance(tree.get(key), str)]:
-            raise ConfigError(f"{path}: a card needs {', '.join(missing)}, as text")
-        told = [str(tree[key]) for key in CARD_KEYS]
-        return Card(*told, package=claim.package, folder=claim.folder, extra=str(tree.get("extra", "")))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ConfigError(f"{name}: {claim.owner}: {path} cannot be read: {error}") from None
+        wanted: dict[str, Any] = {key: tree.get(key) for key in CARD_KEYS}
+        wanted["extra"] = tree.get("extra", "")
+        if wrong := [key for key, value in wanted.items() if not isinstance(value, str) or "\n" in value]:
+            raise ConfigError(f"{name}: {claim.owner}: {path}: {', '.join(wrong)} must be there, each a line of text")
+        if wanted["name"] != name:
+            raise ConfigError(f"{name}: {claim.owner}: {path} is the card of {wanted['name']!r}")
+        return Card(**wanted, package=claim.package, version=claim.version, path=path)
 
     def __getitem__(self, name: str) -> Task[Any]:
-        """Imports the task; a plugin's own mistake is shown with its traceback, which is its author's."""
+        """Imports the task; what is wrong with a package is said with its name."""
+        from core.task import Task
+
         claim = self.claim(name)
+        place = f"{claim.module}:{claim.attribute}"
         try:
-            found = getattr(importlib.import_module(claim.module), claim.attribute)
-        except Exception:
-            raise ConfigError(f"{name}: {claim.package} fails to import:\n{traceback.format_exc()}") from None
+            found: object = reduce(getattr, claim.attribute.split("."), importlib.import_module(claim.module))
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            message = f"{name}: {claim.owner} cannot be loaded ({place}): {reason}"
+            raise BrokenTask(message, trace_of(error)) from None
         if not isinstance(found, Task):
-            raise ConfigError(f"{name}: {claim.package}: {claim.module}:{claim.attribute} is no core.task.Task")
-        check_parts(found, claim)
+            raise BrokenTask(f"{name}: {claim.owner}: {place} is a {type(found).__name__}, not a core.task.Task")
+        if faults := list(faults_of(found, name)):
+            raise BrokenTask(f"{name}: {claim.owner}: {place}: {'; '.join(faults)}")
         return found
 
 
-def check_parts(task: Task[Any], claim: Claim) -> None:
-    """All that must be given is there and can be called."""
-    where = f"{claim.name}: {claim.package}: {claim.module}:{claim.attribute}"
-    if task.name != claim.name:
-        raise ConfigError(f"{where} is named {task.name!r}, its entry point {claim.name!r}: they must agree")
-    lacking = [name for name in ("codecs", "metrics") if not callable(getattr(task, name))]
-    if not task.sources:
-        lacking.append("sources")
-    if not isinstance(task.config, type) or not hasattr(task.config, "__dataclass_fields__"):
-        lacking.append("config (a class made by core.config.config)")
-    if lacking:
-        parts = ", ".join(one.name for one in fields(task))
-        raise ConfigError(f"{where} lacks {', '.join(lacking)}; a Task has {parts}")
+def faults_of(task: Task[Any], name: str) -> Iterator[str]:
+    """What a task lacks of what every task must have."""
+    if task.name != name:
+        yield f"it is named {task.name!r}, its entry point {name!r}: they must agree"
+    parts: dict[str, object] = {field.name: getattr(task, field.name) for field in fields(task)}
+    kind, sources = parts["config"], parts["sources"]
+    if not isinstance(kind, type) or not is_dataclass(kind):
+        yield "`config` must be a class made by core.config.config"
+    if not isinstance(sources, Mapping) or not sources or not all(callable(one) for one in sources.values()):
+        yield "`sources` must name at least one function (config, data, split) -> records"
+    for part in ("codecs", "metrics"):
+        if not callable(parts[part]):
+            yield f"`{part}` is missing: it must be a function"
+    for part in OPTIONAL_PARTS:
+        if parts[part] is not None and not callable(parts[part]):
+            yield f"`{part}` must be a function, or left out"
 
 
 def folder_of(point: EntryPoint) -> Path | None:
-    """Where an entry point's module lives, found without importing it."""
+    """Where an entry point's module lives: the folder of a package, or the one beside a module inside a package."""
     top, *inner = point.module.split(".")
     try:
-        spec = importlib.util.find_spec(top)
+        spec = importlib.util.find_spec(top)  # of a top-level name: imports nothing
     except (ImportError, ValueError):
         return None
     if spec is None or not spec.submodule_search_locations:
         return None
-    return Path(next(iter(spec.submodule_search_locations)), *inner)
+    folder = Path(next(iter(spec.submodule_search_locations)), *inner)
+    return folder if folder.is_dir() else folder.parent
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback from where the package's own code begins."""
+    ours = (__file__, importlib.__file__)
+    frame = error.__traceback__
+    while frame is not None and (
+        frame.tb_frame.f_code.co_filename in ours or frame.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+    ):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame))

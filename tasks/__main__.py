@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from core.cli import VERBS, completion_script, dispatch, said
-from core.errors import UserError
-from core.nearest import did_you_mean
+from core.errors import ConfigError, UserError
+from core.registry import BrokenTask
 from tasks import TASKS
 
+if TYPE_CHECKING:  # a listing needs none of this, and takes a fraction of the time without
+    from core.task import Task
+
 OWN = ("check", "new", "doctor")
+SHELLS = ("bash", "zsh", "fish")
 HELP = """\
-usage: python -m tasks                      list the tasks
-       python -m tasks VERB NAME ...        {verbs}  (VERB NAME --help says more)
-       python -m tasks check NAME ...       run every law on a task, yours too
-       python -m tasks new NAME DIR         begin a task of your own, as a package
-       python -m tasks doctor NAME [CONFIG] look at a task's data before you train on it
-       python -m tasks --completion SHELL   bash, zsh or fish
+One core, many domains: lists tasks, looks after them, and runs a verb on any of them, those of plugins too.
+
+usage: {program}                        list the tasks
+       {program} VERB NAME ...          {verbs}; VERB NAME --help says more
+       {program} check                  load every task; what is wrong with one is shown
+       {program} check [--quick] NAME ...   hold every law against these tasks; --quick leaves out those that train
+       {program} new NAME DIR           begin a task of your own: a package that trains, predicts and passes every law
+       {program} doctor NAME [CONFIG.toml] [key=value ...]   look at a task's data before you train on it
+
+  --names               the names alone
+  --completion SHELL    print a completion script: {shells}
+  --help                this page
+
+Exit codes: 0 done, 1 a law fails, 2 usage or a broken task, 3 data or leakage between splits.
 """
 
 
@@ -26,12 +40,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return run(words)
+        code = run(words)
+        sys.stdout.flush()
+        return code
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
+        return refuse(error)
+    except KeyboardInterrupt:
+        print("error: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `| head`: nobody reads any more, which is no mistake
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 3
 
 
 def run(words: list[str]) -> int:
@@ -39,73 +64,139 @@ def run(words: list[str]) -> int:
     match words:
         case []:
             print(listing())
-            return 0
-        case ["-h" | "--help", *_]:
-            print(HELP.format(verbs=", ".join(VERBS)), end="")
-            return 0
         case ["--names"]:
             print("\n".join(TASKS.names()))
+        case ["check", *rest]:
+            return check(rest)
+        case ["new", *rest]:
+            return new(rest)
+        case ["doctor", *rest]:
+            return doctor(rest)
+        case _:
+            return verb(words)
+    return 0
+
+
+def verb(words: list[str]) -> int:
+    """`train` and its like, on any task; and what needs to know them."""
+    from core.cli import VERBS, completion_script, dispatch
+    from core.nearest import did_you_mean
+
+    known = (*VERBS, *OWN)
+    match words:
+        case ["-h" | "--help", *_]:
+            print(HELP.format(program=program(), verbs=", ".join(VERBS), shells=", ".join(SHELLS)), end="")
             return 0
-        case ["--completion", shell]:
+        case ["--completion", shell] if shell in SHELLS:
             print(completion_script(shell), end="")
             return 0
-        case ["check", *names] if names:
-            return check(names)
-        case ["new", name, folder]:
-            from core.scaffold import scaffold
-
-            made = scaffold(name, Path(folder), taken=TASKS.names())
-            print(f"wrote {made}: pip install -e {made}, then python -m tasks train {name}")
-            return 0
-        case ["doctor", name, *rest]:
-            from core.doctor import doctor
-
-            return doctor(TASKS[name], rest)
-        case [verb, name, *rest] if verb in VERBS:
-            return dispatch(verb, lambda: TASKS[name], name, rest)
-        case [verb] if verb in VERBS or verb in OWN:
-            return said(f"{verb}: which task? There are {', '.join(TASKS.names())}", 2)
-        case [other, *_]:
-            known = [*VERBS, *OWN]
-            return said(f"{other}: no such verb; one of {', '.join(known)}{did_you_mean(other, known)}", 2)
+        case ["--completion", *_]:
+            raise ConfigError(f"--completion: needs a SHELL, one of {', '.join(SHELLS)}")
+        case [verb, name, *rest] if verb in VERBS and not name.startswith("-"):
+            return dispatch(verb, loader(name), name, rest, program=f"{program()} {verb} {name}")
+        case [verb, "-h" | "--help", *_] if verb in VERBS:
+            return dispatch(verb, loader("NAME"), "NAME", ["--help"], program=f"{program()} {verb} NAME")
+        case [verb, *_] if verb in VERBS:
+            raise ConfigError(f"{verb}: which task? {program()} {verb} NAME ...; there are {', '.join(TASKS.names())}")
+        case [other, *_] if other in TASKS:
+            raise ConfigError(f"{other}: a task, and what to do with it? {program()} VERB {other}: {', '.join(known)}")
         case _:
-            return said("what to do? See python -m tasks --help", 2)
+            raise ConfigError(f"{words[0]}: no such verb; one of {', '.join(known)}{did_you_mean(words[0], known)}")
+
+
+def loader(name: str) -> Callable[[], Task[Any]]:
+    """Loads the task when a verb wants it; the traceback of a broken one is its author's to see."""
+
+    def load() -> Task[Any]:
+        try:
+            return TASKS[name]
+        except BrokenTask as error:
+            print(error.trace, end="", file=sys.stderr)
+            raise
+
+    return load
+
+
+def refuse(error: UserError) -> int:
+    """What a user, or the author of a package, did wrong."""
+    if isinstance(error, BrokenTask):
+        print(error.trace, end="", file=sys.stderr)
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def listing() -> str:
-    """Name, one line, built-in data, first metric; a broken card does not hide the others."""
-    rows: list[tuple[str, str, str, str]] = [("task", "what it does", "built-in data", "first metric")]
+    """Name, one line, built-in data, first metric; what is wrong with one task does not hide the others."""
+    rows = [("task", "what it does", "built-in data", "first metric", "")]
     for name in TASKS.names():
         try:
             card = TASKS.card(name)
-            rows.append((name, card.summary, card.data, card.metric))
-        except UserError as error:
-            rows.append((name, str(error), "", ""))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]]).rstrip()
-        for row in rows
-    )
+        except ConfigError as error:
+            rows.append((name, "cannot be used", "", "", str(error)))
+        else:
+            origin = f"from {card.package} {card.version}" if card.version else ""
+            rows.append((name, card.summary, card.data, card.metric, origin))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    cells = [[f"{cell:<{width}}" for cell, width in zip(row[:4], widths, strict=True)] for row in rows]
+    return "\n".join("  ".join([*cell, row[4]]).rstrip() for cell, row in zip(cells, rows, strict=True))
 
 
-def check(names: Sequence[str]) -> int:
-    """Every law on each; 1 if any fails."""
-    failed = 0
-    for name in names:
-        task = TASKS[name]
-        from core.testing.check import check as check_task
+def check(words: Sequence[str]) -> int:
+    """Every law on each of the named tasks; without names, whether each task loads. 1: a law fails, 2: a task is broken."""
+    quick = "--quick" in words
+    names = [word for word in words if word != "--quick"]
+    if unknown := [word for word in names if word.startswith("-")]:
+        raise ConfigError(f"{unknown[0]}: no such flag; there is --quick")
+    failed = broken = 0
+    for name in names or TASKS.names():
+        try:
+            task = TASKS[name]
+        except ConfigError as error:
+            broken = refuse(error)
+            continue
+        if not names:
+            print(f"ok    {name}")
+            continue
+        from core.testing.check import check as hold_laws
 
-        print(f"{name}:")
-        failed += check_task(task, configs(name))
-    return 1 if failed else 0
+        failed += hold_laws(task, configs(name), quick=quick)
+    return broken or (1 if failed else 0)
 
 
 def configs(name: str) -> list[Path]:
-    """A task's config files: of the repository, or of its own package."""
+    """A task's config files: beside you, in the repository, or in the task's own package."""
     folder = TASKS.claim(name).folder
     places = [Path("configs", name), Path(__file__).parent.parent / "configs" / name]
     places += [folder / "configs"] if folder else []
-    return next((sorted(place.glob("*.toml")) for place in places if place.is_dir()), [])
+    return next((found for place in places if (found := sorted(place.glob("*.toml")))), [])
+
+
+def new(words: Sequence[str]) -> int:
+    """Begin a package."""
+    if len(words) != 2 or any(word.startswith("-") for word in words):
+        raise ConfigError(f"new: needs a name and a folder: {program()} new NAME DIR")
+    from core.scaffold import scaffold
+
+    name, folder = words[0], Path(words[1])
+    scaffold(name, folder, taken=TASKS.names())
+    print(f"{folder} holds the task {name}. Install it, check it, train it, then change it piece by piece:")
+    for line in (f"pip install -e {folder}", f"{program()} check {name}", f"{program()} train {name}"):
+        print(f"  {line}")
+    return 0
+
+
+def doctor(words: Sequence[str]) -> int:
+    """Look at data."""
+    if not words or words[0].startswith("-"):
+        raise ConfigError(f"doctor: which task? {program()} doctor NAME [CONFIG.toml] [key=value ...]")
+    from core.doctor import doctor as examine
+
+    return examine(TASKS[words[0]], words[1:])
+
+
+def program() -> str:
+    """How this was called."""
+    return "transduce" if Path(sys.argv[0]).stem == "transduce" else "python -m tasks"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Subwords (BPE, unigram) that spell any text: characters outside the alphabet fall back to their UTF-8 bytes.
 
-Lossless: no normalisation, spaces are ordinary characters of the pieces. A text is read as if a space stood before it, so that a
-word is the same at the start and inside, and decoding takes that space away again. Lone surrogates, which no UTF-8 text has,
-become U+FFFD.
+Lossless: no normalisation, spaces are ordinary characters of the pieces. A text is read as if a space stood before it,
+so that a word is the same at the start and inside, and decoding takes that space away again. Lone surrogates, which no
+UTF-8 text has, become U+FFFD. BPE is learned bit for bit alike each time; unigram up to ties of its probabilities.
 """
 
 from __future__ import annotations
@@ -47,14 +47,16 @@ class SubwordTokenizer:
     spelling: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        spelled = (*(b"" for _ in SPECIALS), *(bytes([byte]) for byte in range(256)), *(p.encode() for p in self.pieces))
+        spelled = (
+            *(b"" for _ in SPECIALS),
+            *(bytes([byte]) for byte in range(256)),
+            *(p.encode() for p in self.pieces),
+        )
         object.__setattr__(self, "spelling", spelled)
 
     @classmethod
-    def fit(
-        cls, texts: Iterable[str], size: int, kind: SubwordKind = "bpe", user_symbols: Sequence[str] = ()
-    ) -> Self:
-        """At most `size` ids in all; the same texts in the same order give the same tokenizer."""
+    def fit(cls, texts: Iterable[str], size: int, kind: SubwordKind = "bpe", user_symbols: Sequence[str] = ()) -> Self:
+        """At most `size` ids in all; user symbols are one token wherever they occur."""
         prefixed = [" " + clean(text) for text in texts if text]
         symbols = tuple(dict.fromkeys(user_symbols))
         if taken := {*SPECIALS, *BYTES, ""}.intersection(symbols):  # what is learned cannot be: WORD would cut it
@@ -87,15 +89,14 @@ class SubwordTokenizer:
             case "bpe":
                 vocabulary = {name: number for number, name in enumerate(names)}
                 merges = [(self.pieces[left], self.pieces[right]) for left, right in self.merges]
-                model = library.models.BPE(
-                    vocabulary, merges, unk_token=SPECIALS[3], byte_fallback=True, ignore_merges=bool(self.user_symbols)
-                )
+                model = library.models.BPE(vocabulary, merges, unk_token=SPECIALS[3], byte_fallback=True)
             case "unigram":
                 low = min(self.scores, default=0.0) - 20.0
                 scored = [*((name, low) for name in names[:FIRST]), *zip(self.pieces, self.scores, strict=True)]
                 model = library.models.Unigram(scored, unk_id=3, byte_fallback=True)
         engine = library.Tokenizer(model)
-        engine.pre_tokenizer = splitter(self.user_symbols)
+        engine.pre_tokenizer = splitter()
+        engine.add_tokens([library.AddedToken(symbol, normalized=False) for symbol in self.user_symbols])
         return engine
 
     @property
@@ -112,19 +113,21 @@ class SubwordTokenizer:
         return [one.ids for one in encoded]
 
     def sample(self, value: Any, random: np.random.Generator, share: float) -> list[int]:
-        """BPE-dropout (Provilkov et al. 2020): every merge is passed over with probability `share` each time it is considered."""
+        """BPE-dropout (Provilkov et al. 2020): a merge that could be made is passed over with probability `share`."""
         if self.model != "bpe":
             raise ConfigError("BPE-dropout needs a BPE vocabulary, this one is unigram")
         splitting: Any = self.engine.pre_tokenizer
         ids: list[int] = []
-        for word, _ in splitting.pre_tokenize_str(" " + clean(value)) if value else ():
-            ids.extend(self.sample_word(word, random, share))
+        for part in cut_out(" " + clean(value), self.user_symbols) if value else ():
+            if part in self.user_symbols:
+                ids.append(self.numbers[part])
+            else:
+                for word, _ in splitting.pre_tokenize_str(part):
+                    ids.extend(self.sample_word(word, random, share))
         return ids
 
     def sample_word(self, word: str, random: np.random.Generator, share: float) -> list[int]:
         """One word of `sample`."""
-        if word in self.user_symbols:
-            return [self.numbers[word]]
         parts = [part for letter in word for part in self.letter(letter)]
         while len(parts) > 1:
             kept = random.random(len(parts) - 1) >= share
@@ -218,12 +221,10 @@ def tokenizers_library() -> Any:
     return tokenizers
 
 
-def splitter(user_symbols: Sequence[str]) -> Any:
-    """What pieces never cross, user symbols first."""
+def splitter() -> Any:
+    """What pieces never cross."""
     library = tokenizers_library()
-    longest_first = sorted(user_symbols, key=lambda symbol: (-len(symbol), symbol))
-    pattern = "|".join((*(re.escape(symbol) for symbol in longest_first), WORD))
-    return library.pre_tokenizers.Split(library.Regex(pattern), "isolated")
+    return library.pre_tokenizers.Split(library.Regex(WORD), "isolated")
 
 
 def fit_bpe(
@@ -232,7 +233,7 @@ def fit_bpe(
     """The pieces (alphabet first) and the merges, by rank."""
     library = tokenizers_library()
     engine = library.Tokenizer(library.models.BPE())
-    engine.pre_tokenizer = splitter(user_symbols)
+    engine.pre_tokenizer = splitter()
     trainer = library.trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=2,
@@ -252,7 +253,7 @@ def fit_unigram(
     """Pieces with their log-probabilities, the most probable first."""
     library = tokenizers_library()
     engine = library.Tokenizer(library.models.Unigram())
-    engine.pre_tokenizer = splitter(user_symbols)
+    engine.pre_tokenizer = splitter()
     trainer = library.trainers.UnigramTrainer(
         vocab_size=size, initial_alphabet=list(alphabet), show_progress=False, max_piece_length=20
     )
@@ -268,7 +269,13 @@ def fit_unigram(
 
 def without(texts: Sequence[str], user_symbols: Sequence[str]) -> Iterable[str]:
     """Texts to learn from: nothing is learned about what is one token anyhow."""
+    return (part for text in texts for part in cut_out(text, user_symbols) if part not in user_symbols)
+
+
+def cut_out(text: str, user_symbols: Sequence[str]) -> list[str]:
+    """User symbols, and what stands between them."""
     if not user_symbols:
-        return texts
-    pattern = re.compile("|".join(re.escape(symbol) for symbol in sorted(user_symbols, key=len, reverse=True)))
-    return (part for text in texts for part in pattern.split(text) if part)
+        return [text]
+    longest_first = sorted(user_symbols, key=lambda symbol: (-len(symbol), symbol))
+    pattern = "|".join(re.escape(symbol) for symbol in longest_first)
+    return [part for part in re.split(f"({pattern})", text) if part]

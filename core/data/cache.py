@@ -15,7 +15,9 @@ def cache_folder(data: DataConfig) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"cannot make the cache folder {folder}: {error.strerror}; name another with data.cache") from None
+        raise DataError(
+            f"cannot make the cache folder {folder}: {error.strerror}; name another with data.cache"
+        ) from None
     return folder
 
 

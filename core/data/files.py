@@ -11,7 +11,10 @@ from core.record import Split
 
 
 def split_files(data: DataConfig, split: Split, endings: Sequence[str]) -> list[Path]:
-    """`data.train` (`dev`, `test`) where it is given; else SPLIT.ENDING in each folder of `data.path`; a file there is training data."""
+    """`data.train` (`dev`, `test`) where it is given; else SPLIT.ENDING in each folder of `data.path`.
+
+    A file in `data.path` is training data.
+    """
     if single := own_file(data, split):
         return [single]
     if not (data.path or data.train or data.dev or data.test):

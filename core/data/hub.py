@@ -1,4 +1,4 @@
-"""Data sets that the library `datasets` reads: parquet and arrow files, folders of them, and ids of the Hugging Face hub."""
+"""Data sets that the library `datasets` reads: parquet and arrow files, folders of them, ids of the hub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES: dict[Split, tuple[str, ...]] = {
 
 
 def read_hub(data: DataConfig, split: Split, *, read: Read | None, read_target: Read | None) -> Iterator[Record]:
-    """Records of a split; nothing where the data set has no such split. Goes on after a refused record (it is a `map`)."""
+    """Records of a split, none where there is no such split. Goes on after a refused record (it is a `map`)."""
     rows = load(data, split)
     where = f"{' '.join(data.path) or 'data'}[{split}]"
 
@@ -32,7 +32,9 @@ def read_hub(data: DataConfig, split: Split, *, read: Read | None, read_target: 
         number, row = numbered
         place = f"{where}:{number}"
         source = converted(place, data.column_source, read or text, cell(row, data.column_source, "column_source"))
-        target = converted(place, data.column_target, read_target or text, cell(row, data.column_target, "column_target"))
+        target = converted(
+            place, data.column_target, read_target or text, cell(row, data.column_target, "column_target")
+        )
         return Record(f"{split}-{number}", source, target, {"place": place})
 
     return map(parse, enumerate(rows, start=1))
@@ -65,6 +67,7 @@ def load(data: DataConfig, split: Split) -> Iterable[Any]:
     """The rows of a split."""
     try:
         import datasets
+        from datasets import exceptions as datasets_errors
     except ImportError:
         raise ConfigError('data.source = "hf" needs the library datasets: pip install datasets') from None
     if not sys.stderr.isatty():
@@ -84,7 +87,7 @@ def load(data: DataConfig, split: Split) -> Iterable[Any]:
             streaming=data.streaming,
             cache_dir=str(cache_folder(data) / "datasets"),
         )
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, RuntimeError, datasets_errors.DatasetsError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{' '.join(data.path) or getattr(data, split)}: {reason}") from None
 
@@ -109,7 +112,9 @@ def local_files(data: DataConfig, split: Split) -> list[Path] | None:
     if not data.path:
         if data.train or data.dev or data.test:
             return []
-        raise ConfigError('data.source = "hf" needs data.path: the id of a data set, or a parquet or arrow file or folder')
+        raise ConfigError(
+            'data.source = "hf" needs data.path: the id of a data set, or a parquet or arrow file or folder'
+        )
     paths = [Path(name).expanduser() for name in data.path]
     if not any(path.exists() for path in paths):
         if len(paths) > 1:

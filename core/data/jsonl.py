@@ -38,13 +38,11 @@ def read_line(line: Line, read: Read, read_target: Read, *, targets: bool, prefi
     except (RecursionError, ValueError) as error:  # nested too deep, no number, too many digits
         raise line.bad("nested too deep" if isinstance(error, RecursionError) else f"not JSON: {error}") from None
     if not isinstance(tree, dict):
-        raise line.bad(f"a record is an object like {{\"source\": ..., \"target\": ...}}, not {name_of(tree)}")
+        raise line.bad(f'a record is an object like {{"source": ..., "target": ...}}, not {name_of(tree)}')
     return read_tree(tree, line, read, read_target, targets=targets, prefix=prefix)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def read_tree(
-    tree: dict[str, Any], line: Line, read: Read, read_target: Read, *, targets: bool, prefix: str
-) -> Record:
+def read_tree(tree: dict[str, Any], line: Line, read: Read, read_target: Read, *, targets: bool, prefix: str) -> Record:
     """A JSON object -> one record."""
     key = tree.get("id", f"{prefix}-{line.number}" if prefix else str(line.number))
     if isinstance(key, bool) or not isinstance(key, str | int) or key == "":

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import partial
 from itertools import chain
 from types import GeneratorType
@@ -17,6 +16,7 @@ from core.data.hub import read_hub
 from core.data.jsonl import read_jsonl
 from core.data.split import hashed_share
 from core.errors import BadRecord, ConfigError, DataError
+from core.nearest import did_you_mean
 from core.record import Record, Split
 
 if TYPE_CHECKING:
@@ -86,24 +86,24 @@ def resolve(task: Task[Any], task_config: Any, data: DataConfig) -> Read:
 
             return with_holdout(jsonl, data)
         case "files":
-            return with_holdout(partial(read_files, task, data), data)
+            return with_holdout(partial(read_files, task.formats, data), data)
         case "hf":
             return with_holdout(partial(read_hub, data, read=read, read_target=read_target), data)
         case name:
             choices = list(dict.fromkeys(("builtin", *own, "jsonl", "files", "hf")))
-            near = get_close_matches(name, choices, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"data.source = {name!r}: unknown{hint} {task.name} has {', '.join(choices)}")
+            hint = did_you_mean(name, choices)
+            raise ConfigError(f"data.source = {name!r}: no such source{hint}; {task.name} has {', '.join(choices)}")
 
 
-def read_files(task: Task[Any], data: DataConfig, split: Split) -> Iterator[Record]:
+def read_files(formats: Mapping[str, Format], data: DataConfig, split: Split) -> Iterator[Record]:
     """The field's own formats, told apart by their endings."""
-    able = {ending: one for one in task.formats.values() if one.read is not None for ending in one.endings}
+    able = {ending: one for one in formats.values() if one.read is not None for ending in one.endings}
     if not able:
-        raise ConfigError(f'data.source = "files": {task.name} has no file format of its own; use "jsonl"')
+        raise ConfigError('data.source = "files": this task has no file format of its own; "jsonl" is right')
     files = split_files(data, split, tuple(able))
     return chain.from_iterable(
-        renamed(reader(able, str(path))(path), f"{split}{number or ''}") for number, path in enumerate(files)
+        map(partial(named, f"{split}{number or ''}"), reader(able, str(path))(path))
+        for number, path in enumerate(files)
     )
 
 
@@ -116,9 +116,11 @@ def reader(able: dict[str, Format], name: str) -> Callable[[Any], Iterator[Recor
     return read
 
 
-def renamed(found: Iterator[Record], prefix: str) -> Iterator[Record]:
+def named(prefix: str, record: Record) -> Record:
     """Formats number or name their records file by file; with the split before it a key is unique."""
-    return map(lambda record: replace(record, key=f"{prefix}-{record.key}"), found)
+    if record.target is None:
+        raise BadRecord(f"{record.meta.get('place', record.key)}: no target; training and scoring need one")
+    return replace(record, key=f"{prefix}-{record.key}")
 
 
 def with_holdout(read: Read, data: DataConfig) -> Read:
@@ -135,7 +137,9 @@ def with_holdout(read: Read, data: DataConfig) -> Read:
                 found, first = peek(read("dev"))
                 if first or data.holdout == 0:
                     return found
-                print(f"no dev data: {100 * data.holdout:g} % of train is held out by a hash of its keys", file=sys.stderr)
+                print(
+                    f"no dev data: {100 * data.holdout:g} % of train is held out by a hash of its keys", file=sys.stderr
+                )
                 return filter(held_out, read("train"))
             case "train":
                 _, first = peek(read("dev"))

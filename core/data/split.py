@@ -13,6 +13,6 @@ def hashed_share(key: str) -> float:
 
 
 def split_of(key: str, dev: float = 0.05, test: float = 0.05) -> Split:
-    """`test` has the lowest shares, `dev` the next, so that a change of `dev` never moves a record out of or into test."""
+    """`test` has the lowest shares, `dev` the next: a change of `dev` never moves a record into or out of test."""
     share = hashed_share(key)
     return "test" if share < test else "dev" if share < test + dev else "train"

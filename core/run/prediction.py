@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -12,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.data.jsonl import read_jsonl
+from core.data.lines import Line, read_lines
 from core.decode.predict import predict_records
-from core.errors import ConfigError, DataError
+from core.errors import BadRecord, ConfigError, DataError
 from core.record import Prediction, Record
 from core.run.folder import existing_run
 from core.run.progress import progress_bar
@@ -79,8 +78,10 @@ def as_text(prediction: Prediction, n_best: int) -> str:
 
 def as_json(prediction: Prediction, n_best: int) -> str:
     """One line an input: the answers with their scores."""
+    error = prediction.record.meta.get("error")
     return json.dumps(
         {
+            **({"error": error} if error else {}),
             "id": prediction.record.key,
             "source": prediction.record.source,
             "output": prediction.output,
@@ -101,51 +102,56 @@ def as_json(prediction: Prediction, n_best: int) -> str:
 
 
 def read_inputs(task: Task[Any], config: Any, inputs: tuple[str, ...], refused: list[str]) -> Iterator[Record]:
-    """Records of all inputs in order; an input that cannot be read is noted and passed over."""
+    """Records of all inputs in order. One that cannot be read is noted and keeps its place, with a blank answer."""
     for name in inputs:
         try:
-            yield from read_input(task, config, name)
-        except DataError as error:
+            found = read_input(task, config, name)
+            while True:
+                try:
+                    yield next(found)
+                except BadRecord as error:
+                    refused.append(str(error))
+                    yield Record("", "", meta={"error": str(error)})
+        except StopIteration:
+            continue
+        except DataError as error:  # a whole file: the others are still done
             refused.append(str(error))
 
 
 def read_input(task: Task[Any], config: Any, name: str) -> Iterator[Record]:
-    """`-` is standard input, as plain lines or as JSONL (told by its first character)."""
+    """`-` is standard input, in plain lines; files are told apart by their ending."""
+    read = (lambda value: task.read(config, value)) if task.read else None  # pyright: ignore[reportOptionalCall]
     if name == "-":
-        yield from read_lines(task, config, sys.stdin.buffer, "standard input")
-        return
+        numbered = enumerate(sys.stdin.buffer, start=1)
+        return map(
+            lambda one: as_record(Line(Path("standard input"), one[0], one[1].removesuffix(b"\n").removesuffix(b"\r")), read),
+            numbered,
+        )
     path = Path(name)
-    if not path.exists():
+    if not path.is_file():
         raise DataError(f"{name}: no such file")
     if path.name.endswith((".jsonl", ".jsonl.gz")):
-        for record in read_jsonl(path, read=task.read and (lambda value: task.read(config, value)), targets=False):  # pyright: ignore[reportOptionalCall]
-            yield replace(record, target=None)
-        return
+        return read_jsonl(path, read=read, targets=False)
     reader = native(task, path)
     if reader is not None:
-        for record in reader(path):
-            yield replace(record, target=None)
-        return
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-        yield from read_lines(task, config, lines, name)
+        return map(lambda record: replace(record, target=None), reader(path))
+    return map(lambda line: as_record(line, read), read_lines(path))
+
+
+def as_record(line: Line, read: Callable[[Any], Any] | None) -> Record:
+    """A line of plain text; one without anything on it stays blank."""
+    text = line.text
+    try:
+        source = read(text) if read and text.strip() else text
+    except BadRecord as error:
+        raise line.bad(str(error)) from None
+    return Record(str(line.number), source, meta={"place": line.place})
 
 
 def native(task: Task[Any], path: Path) -> Callable[[Path], Iterator[Record]] | None:
     """The task's reader for this ending."""
     able: list[Format] = [one for one in task.formats.values() if one.read is not None]
     return next((one.read for one in able if path.name.endswith(one.endings or ("\0",))), None)
-
-
-def read_lines(task: Task[Any], config: Any, lines: io.BufferedIOBase | Any, name: str) -> Iterator[Record]:
-    """A record a line, split at the line feed alone (str.splitlines would cut at U+2028 and lose the count)."""
-    for number, raw in enumerate(lines, start=1):
-        where = f"{name}:{number}"
-        try:
-            text = raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{where}: not UTF-8 at byte {error.start + 1}") from None
-        source = task.read(config, text) if task.read and text.strip() else text
-        yield Record(str(number), source, meta={"place": where})
 
 
 def chunks(records: Iterator[Record]) -> Iterator[list[Record]]:

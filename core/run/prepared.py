@@ -14,7 +14,7 @@ import torch
 
 from core.codec.types import Codecs, Encoded, as_encoded
 from core.data.encode import EncodedSplit, encode_split
-from core.data.sources import read_records
+from core.data.sources import Refused, read_records
 from core.decode.rules import Rule
 from core.errors import DataError
 from core.model.build import build
@@ -31,7 +31,7 @@ class SplitRecords:
     split: Split
     records: list[Record]
     sha256: str
-    refused: int
+    refused: tuple[Refused, ...]
 
 
 def read_split(task: Task[Any], cfg: RunConfig, split: Split) -> SplitRecords:
@@ -42,7 +42,7 @@ def read_split(task: Task[Any], cfg: RunConfig, split: Split) -> SplitRecords:
         print(f"{split}: {len(found.refused)} records refused, the first: {first}", file=sys.stderr)
     if not found.records:
         raise DataError(f"data.source = {cfg.data.source!r} has no {split} records")
-    return SplitRecords(split, found.records, digest(found.records), len(found.refused))
+    return SplitRecords(split, found.records, digest(found.records), tuple(found.refused))
 
 
 def digest(records: Sequence[Record]) -> str:

@@ -143,12 +143,17 @@ class Training:
         """The folder and its records, written before the first step; what a newcomer wants to know, said."""
         self.folder.checkpoints.mkdir(parents=True, exist_ok=True)
         write_text(self.folder.config, to_toml(self.cfg))
+        refused = [one for split in (self.data.train, self.data.dev) for one in split.refused]
+        if refused and self.cfg.data.bad == "quarantine":
+            lines = (json.dumps({"error": one.message, "raw": one.raw}, ensure_ascii=False) for one in refused)
+            write_text(self.folder.path / "quarantine.jsonl", "".join(line + "\n" for line in lines))
         size = sum(parameter.numel() for parameter in self.model.parameters())
         counts = {"train": len(self.data.train.records), "dev": len(self.data.dev.records)}
         write_json(
             self.folder.facts,
             {
                 "task": self.task.name,
+                "refused": len(refused),
                 "data": data_facts(self.cfg, self.data),
                 "records": counts,
                 "parameters": size,

@@ -1,0 +1,18 @@
+"""Translation: a sentence in one language -> the same in another."""
+
+from core.task import Task
+from tasks.translation.baselines import copy, translation_memory
+from tasks.translation.codec import codecs
+from tasks.translation.data import TranslationConfig, homeassistant, toy_phrases
+from tasks.translation.files import FORMATS, files
+from tasks.translation.metrics import metrics
+
+TASK = Task(
+    name="translation",
+    config=TranslationConfig,
+    sources={"homeassistant": homeassistant, "phrases": toy_phrases, "files": files},
+    codecs=codecs,
+    metrics=metrics,
+    baselines={"copy": copy, "translation-memory": translation_memory},
+    formats=FORMATS,
+)

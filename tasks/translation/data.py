@@ -8,9 +8,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from zipfile import ZipFile
 
 from core.codec.subword import SubwordKind
@@ -19,6 +18,7 @@ from core.data.config import DataConfig
 from core.data.split import split_of
 from core.data.wheel import PinnedWheel
 from core.errors import ConfigError
+from core.nearest import did_you_mean
 from core.record import SPLITS, Record, Split
 from tasks.translation.phrases import phrases
 
@@ -40,12 +40,19 @@ MOST_WORDS = 60
 
 @config
 class TranslationConfig:
+    """The [task] table."""
+
     source_language: str = "en"
-    """A code as the data has it: `en`, `de`, `zh-Hans`, ... For your own parallel files: the ending of the source files."""
+    """A code as the data has it: `en`, `de`, `zh-Hans`, ...; for your own parallel files, their ending."""
     target_language: str = "de"
     vocabulary: int = 4000
     """Subwords in all, shared by both languages."""
     subwords: SubwordKind = "bpe"
+    bleu_tokens: Literal["auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"] = "auto"
+    """sacreBLEU's tokeniser; `auto` follows the target language."""
+    bleu_lowercase: bool = False
+    ter: bool = False
+    """Report the translation edit rate too."""
 
     def __post_init__(self) -> None:
         if self.source_language == self.target_language:
@@ -102,9 +109,8 @@ def read_pairs(wheel: ZipFile, source: str, target: str) -> Iterator[Pair]:
             files.setdefault(component, {})[language] = name
     for key, language in (("source_language", source), ("target_language", target)):
         if language not in languages:
-            near = get_close_matches(language, languages, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(f"task.{key} = {language!r}: not in this data; {hint}it has {' '.join(sorted(languages))}")
+            hint, there = did_you_mean(language, languages), " ".join(sorted(languages))
+            raise ConfigError(f"task.{key} = {language!r}: not in this data{hint}; it has {there}")
     for component, names in sorted(files.items()):
         if source in names and target in names:
             theirs = dict(strings(json.loads(wheel.read(names[target]))))
@@ -156,7 +162,10 @@ def unfit(source: str, target: str) -> str:
 
 
 def divide(pairs: list[Pair], dropped: Counter[str]) -> dict[Split, tuple[Record, ...]]:
-    """Train keeps every translation of a string; dev and test have each string once, unseen, its other translations as references."""
+    """Train keeps every translation of a string.
+
+    Dev and test have each unseen string once, with its other translations as further references.
+    """
     parts: dict[Split, list[Pair]] = {split: [] for split in SPLITS}
     for pair in pairs:
         parts[split_of(pair.component)].append(pair)

@@ -1,4 +1,4 @@
-"""Toy sentences in English and German from a small grammar of our own: gender, case, agreement, verb second, verb last."""
+"""Toy sentences in English and German from a small grammar: gender, case, agreement, verb second, verb last."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ def sentence(choose: Choices) -> tuple[str, str]:
             english, german = f"{subject_en} {verb_en} {object_en}.", f"{subject_de} {verb_de} {object_de}."
         case 1:
             time_en, time_de = TIMES[choose.below(len(TIMES))]
-            english, german = f"{time_en} {subject_en} {verb_en} {object_en}.", f"{time_de} {verb_de} {subject_de} {object_de}."
+            english, german = (
+                f"{time_en} {subject_en} {verb_en} {object_en}.",
+                f"{time_de} {verb_de} {subject_de} {object_de}.",
+            )
         case 2:
             modal_en, modal_one, modal_many = MODALS[choose.below(len(MODALS))]
             modal_en = modal_en.replace("wants", "want") if plural else modal_en

@@ -1,0 +1,107 @@
+"""How sure a score is: intervals and paired tests by resampling records, or groups of them that are not independent."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+
+class Scored(Protocol):
+    """The part of a metric that resampling needs."""
+
+    def score(self, rows: np.ndarray) -> float: ...
+
+
+def bootstrap_interval(
+    metric: Scored,
+    rows: np.ndarray,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 1,
+) -> tuple[float, float]:
+    """Percentile bootstrap (Efron 1979); with `groups`, whole groups are drawn (a cluster bootstrap)."""
+    members = grouped(len(rows), groups)
+    random = np.random.default_rng(seed)
+    values = np.array([metric.score(rows[draw(members, random)]) for _ in range(resamples)])
+    tail = 50 * (1 - level)
+    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def paired_bootstrap(
+    metric: Scored,
+    rows_a: np.ndarray,
+    rows_b: np.ndarray,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    resamples: int = 1000,
+    seed: int = 1,
+) -> float:
+    """Two-sided p-value of the difference between two systems on the same records.
+
+    Koehn (2004), with the differences centred as sacreBLEU does.
+    """
+    same_length(rows_a, rows_b)
+    members = grouped(len(rows_a), groups)
+    random = np.random.default_rng(seed)
+    observed = metric.score(rows_a) - metric.score(rows_b)
+    found = np.empty(resamples)
+    for at in range(resamples):
+        chosen = draw(members, random)
+        found[at] = metric.score(rows_a[chosen]) - metric.score(rows_b[chosen])
+    return p_value(found - found.mean(), observed)
+
+
+def paired_randomisation(
+    metric: Scored,
+    rows_a: np.ndarray,
+    rows_b: np.ndarray,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    trials: int = 1000,
+    seed: int = 1,
+) -> float:
+    """The same by approximate randomisation (Noreen 1989): answers are swapped record by record, or group by group."""
+    same_length(rows_a, rows_b)
+    members = grouped(len(rows_a), groups)
+    random = np.random.default_rng(seed)
+    observed = metric.score(rows_a) - metric.score(rows_b)
+    found = np.empty(trials)
+    swap = np.empty((len(rows_a), 1), dtype=bool)
+    for at in range(trials):
+        for member, swapped in zip(members, random.random(len(members)) < 0.5, strict=True):
+            swap[member] = swapped
+        found[at] = metric.score(np.where(swap, rows_b, rows_a)) - metric.score(np.where(swap, rows_a, rows_b))
+    return p_value(found, observed)
+
+
+def grouped(count: int, groups: Sequence[Hashable] | None) -> list[np.ndarray]:
+    """The rows of each group; a row whose group is None, and every row without groups, is alone."""
+    if groups is None:
+        return [np.array([row]) for row in range(count)]
+    if len(groups) != count:
+        raise ValueError(f"{len(groups)} groups for {count} rows; one each is right")
+    members: dict[Hashable, list[int]] = {}
+    for row, group in enumerate(groups):
+        members.setdefault(("alone", row) if group is None else ("group", group), []).append(row)
+    return [np.array(rows) for rows in members.values()]
+
+
+def draw(members: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
+    """As many groups as there are, with replacement."""
+    return np.concatenate([members[at] for at in random.integers(len(members), size=len(members))])
+
+
+def p_value(found: np.ndarray, observed: float) -> float:
+    """Share of chance differences at least as large; the observed one counts, so that p is never 0."""
+    return float((1 + np.count_nonzero(np.abs(found) >= abs(observed) - 1e-12)) / (1 + len(found)))
+
+
+def same_length(rows_a: np.ndarray, rows_b: np.ndarray) -> None:
+    """Paired tests need the same records."""
+    if rows_a.shape != rows_b.shape:
+        raise ValueError(f"rows of {len(rows_a)} and {len(rows_b)} records cannot be paired")

@@ -1,0 +1,129 @@
+"""The field's own files: lines of text, tab-separated pairs, and two parallel files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.data.config import DataConfig
+from core.data.files import own_file
+from core.data.lines import Line, read_lines
+from core.data.sources import read_files, with_holdout
+from core.errors import ConfigError, DataError
+from core.record import Prediction, Record, Split
+from core.task import Format
+from tasks.translation.data import TranslationConfig
+
+
+def read_text(path: Path) -> Iterator[Record]:
+    """A record a line, the empty ones too: outputs must be as many as inputs."""
+
+    def parse(line: Line) -> Record:
+        return Record(str(line.number), line.text, meta={"place": line.place})
+
+    return map(parse, read_lines(path))
+
+
+def read_tsv(path: Path) -> Iterator[Record]:
+    """Source, tab, target; a source alone where only that is asked for."""
+
+    def parse(line: Line) -> Record:
+        cells = line.text.split("\t")
+        if len(cells) > 2:
+            raise line.bad(f"{len(cells)} columns; two (source, target) are right")
+        target = cells[1] if len(cells) == 2 else None
+        return Record(str(line.number), cells[0], target, {"place": line.place})
+
+    return map(parse, read_lines(path))
+
+
+def write_text(prediction: Prediction, n_best: int) -> str:
+    """The best translations, one a line."""
+    return "\n".join(" ".join(one.output.split("\n")) for one in prediction.hypotheses[:n_best])
+
+
+def write_tsv(prediction: Prediction, n_best: int) -> str:
+    """Source, tab, translation."""
+    source = " ".join(str(prediction.record.source).split())
+    outputs = [one.output for one in prediction.hypotheses[:n_best]] or [""]
+    return "\n".join(f"{source}\t{' '.join(output.split())}" for output in outputs)
+
+
+FORMATS = {
+    "text": Format(endings=(".txt", ".txt.gz"), read=read_text, write=write_text),
+    "tsv": Format(endings=(".tsv", ".tsv.gz"), read=read_tsv, write=write_tsv),
+}
+
+
+def files(cfg: TranslationConfig, data: DataConfig, split: Split) -> Iterator[Record]:
+    """Parallel files `train.en`, `train.de` (`data.train` names the first), else what core reads by its ending."""
+
+    def read(split: Split) -> Iterator[Record]:
+        if pair := parallel_files(cfg, data, split):
+            return read_parallel(*pair, split)
+        return read_files(FORMATS, data, split)
+
+    return with_holdout(read, data)(split)
+
+
+def parallel_files(cfg: TranslationConfig, data: DataConfig, split: Split) -> tuple[Path, Path] | None:
+    """The two files of a split, told by the languages as their endings."""
+    ours, theirs = f".{cfg.source_language}", f".{cfg.target_language}"
+    if single := own_file(data, split):
+        plain = single.name.removesuffix(".gz")
+        if not plain.endswith(ours):
+            return None
+        other = single.with_name(plain.removesuffix(ours) + theirs + (".gz" if single.suffix == ".gz" else ""))
+        if not other.is_file():
+            raise DataError(f"data.{split}: {single} has no {other.name} beside it")
+        return single, other
+    for folder in map(Path, data.path):
+        for gz in ("", ".gz"):
+            left, right = folder / f"{split}{ours}{gz}", folder / f"{split}{theirs}{gz}"
+            if left.is_file() != right.is_file():
+                there, missing = (left, right) if left.is_file() else (right, left)
+                raise DataError(f"{there} has no {missing.name} beside it")
+            if left.is_file():
+                if len(data.path) > 1:
+                    raise ConfigError("data.path: parallel files are read from one folder only")
+                return left, right
+    return None
+
+
+def read_parallel(left: Path, right: Path, split: Split) -> Iterator[Record]:
+    """Line n of one file is the translation of line n of the other; their numbers of lines must agree."""
+    sources, targets = list(read_lines(left)), list(read_lines(right))
+    if len(sources) != len(targets):
+        place = suspicious([len(line.raw) for line in sources], [len(line.raw) for line in targets])
+        raise DataError(
+            f"{left} has {len(sources):,} lines, {right} has {len(targets):,}; the first that do not fit "
+            f"each other are about line {place}"
+        )
+
+    def parse(pair: tuple[Line, Line]) -> Record:
+        source, target = pair
+        texts = source.text, target.text
+        if bool(texts[0].strip()) != bool(texts[1].strip()):
+            side, other = (source, target) if not texts[0].strip() else (target, source)
+            raise side.bad(f"empty, but {other.place} is not")
+        return Record(f"{split}-{source.number}", *texts, {"place": source.place})
+
+    both_empty = (pair for pair in zip(sources, targets, strict=True) if pair[0].raw.strip() or pair[1].raw.strip())
+    return map(parse, both_empty)
+
+
+def suspicious(left: Sequence[int], right: Sequence[int]) -> int:
+    """The line from which lengths agree better when shifted: about there lines were lost, or came in."""
+    shift = len(left) - len(right)
+    longer, shorter = (left, right) if shift > 0 else (right, left)
+    if not shorter:
+        return 1
+    long, short = np.log1p(np.array(longer, float)), np.log1p(np.array(shorter, float))
+    count, offset = len(short), abs(shift)
+    usual = np.median(long[:count] - short), np.median(long[offset:] - short)
+    straight = np.minimum(np.abs(long[:count] - short - usual[0]), 2.0)
+    shifted = np.minimum(np.abs(long[offset:] - short - usual[1]), 2.0)
+    cost = np.concatenate([[0.0], np.cumsum(straight)]) + np.concatenate([np.cumsum(shifted[::-1])[::-1], [0.0]])
+    return int(cost.argmin()) + 1

@@ -139,7 +139,7 @@ class Registry:
             message = f"{name}: {claim.owner} cannot be loaded ({place}): {reason}"
             raise BrokenTask(message, trace_of(error)) from None
         if not isinstance(found, Task):
-            raise BrokenTask(f"{name}: {claim.owner}: {place} is a {type(found).__name__}, not a core.task.Task")
+            raise BrokenTask(f"{name}: {claim.owner}: {place} is of type {type(found).__name__}, not a core.task.Task")
         if faults := list(faults_of(found, name)):
             raise BrokenTask(f"{name}: {claim.owner}: {place}: {'; '.join(faults)}")
         return found

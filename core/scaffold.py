@@ -15,7 +15,9 @@ TEMPLATES = Path(__file__).parent / "templates" / "plugin"
 def scaffold(name: str, folder: Path, taken: Collection[str]) -> None:
     """Write the package of a new task; a name or a folder that cannot be is refused before anything is written."""
     if not re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", name) or keyword.iskeyword(name):
-        raise ConfigError(f"{name}: not a name for a task, which is a lower-case Python identifier such as dates or code_review")
+        raise ConfigError(
+            f"{name}: not a name for a task, which is a lower-case Python identifier such as dates or code_review"
+        )
     if name in taken:
         raise ConfigError(f"{name}: there is such a task already; choose another name")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

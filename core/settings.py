@@ -18,6 +18,7 @@ class RunConfig:
     """The type of `task` is the task's own; `run_config(TaskConfig)` puts it in place for the loader."""
 
     seed: AtLeast0 = 1
+    """Of initial weights, data order, dropout and sampling."""
     task: Any
     data: DataConfig = DataConfig()
     batch: BatchConfig = BatchConfig()

@@ -27,6 +27,8 @@ class CopyMap:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
+    """Some records of a split, as numbers."""
+
     source: Tensor
     """int64 [B, S] ids, or float32 [B, S, F] frames."""
     layout: Layout
@@ -57,7 +59,9 @@ class Batch:
             return self
         move = lambda x: x.to(device, non_blocking=True)  # noqa: E731
         copy = self.copy and replace(self.copy, extended_BS=move(self.copy.extended_BS))
-        return replace(self, source=move(self.source), layout=self.layout.to(device), target=move(self.target), copy=copy)
+        return replace(
+            self, source=move(self.source), layout=self.layout.to(device), target=move(self.target), copy=copy
+        )
 
 
 def collate(sources: Sequence[Encoded], targets: Sequence[Sequence[int]] | None, index: Sequence[int]) -> Batch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from core.config import AtLeast0, AtLeast1, Share, config
@@ -10,14 +9,18 @@ from core.config import AtLeast0, AtLeast1, Share, config
 
 @config
 class DataConfig:
+    """Where records come from."""
+
     source: str = "builtin"
     """`builtin` (the task's first), another of the task's sources by name, or your own data: `jsonl`, `files`, `hf`."""
     path: tuple[str, ...] = ()
     """Folder(s) or file(s) of your own data; for `hf` a dataset id or a local parquet/arrow file or folder."""
     train: str = ""
-    """A single file instead of the folder's train file; the same for `dev` and `test`."""
+    """A single file instead of the folder's train file."""
     dev: str = ""
+    """A single file instead of the folder's dev file."""
     test: str = ""
+    """A single file instead of the folder's test file."""
     bad: Literal["stop", "skip", "quarantine"] = "stop"
     """A record that cannot be read ends the run (exit 3), is left out, or is left out and written to RUN/quarantine.jsonl."""
     holdout: Share = 0.05
@@ -31,6 +34,7 @@ class DataConfig:
     column_source: str = "source"
     """`hf`: the column read as source (dots descend: `translation.en`)."""
     column_target: str = "target"
+    """`hf`: the column read as target."""
     name: str = ""
     """`hf`: the dataset's configuration name."""
     streaming: bool = False
@@ -39,6 +43,8 @@ class DataConfig:
 
 @config
 class BatchConfig:
+    """How records are put together."""
+
     tokens: AtLeast1 = 4096
     """Budget of a batch: the longer of source and target, pads included, times the number of sentences."""
     most: AtLeast0 = 0

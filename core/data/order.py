@@ -1,4 +1,4 @@
-"""A keyed permutation of a counter: element i of a shuffle without holding the shuffle (a Feistel network with cycle walking)."""
+"""A keyed permutation of a counter: element i of a shuffle that nobody holds (a Feistel network with cycle walking)."""
 
 from __future__ import annotations
 

@@ -1,14 +1,13 @@
-"""Batches in keyed order: shuffled by a permutation of a counter, sorted by length within a window, cut by a token budget.
+"""Batches in keyed order: shuffled by a permutation of a counter, sorted by length in windows, cut by a token budget.
 
-Where the stream stands is a cursor of three numbers, and what comes next is a function of (seed, cursor) alone: resuming replays
-at most one window, and threads that prepare batches ahead change nothing.
+Where the stream stands is a cursor of three numbers, and what comes next is a function of (seed, cursor) alone:
+resuming plans at most one window anew, and threads that prepare batches ahead change nothing.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +44,8 @@ class TrainBatches:
     ) -> None:
         if len(examples) == 0:
             raise ValueError("no records to train on")
-        self.examples, self.cfg, self.seed, self.encode, self.rank, self.world = examples, cfg, seed, encode, rank, world
+        self.examples, self.cfg, self.seed, self.encode = examples, cfg, seed, encode
+        self.rank, self.world = rank, world
         self.size_N = examples.size_N
         self.windows = -(-len(examples) // cfg.window)
 
@@ -59,8 +59,8 @@ class TrainBatches:
         order = permuted(np.arange(len(batches)), len(batches), mixed(self.seed, 2, epoch, window))
         return [batches[number] for number in order]
 
-    def batches(self, cursor: Cursor = Cursor()) -> Iterator[tuple[Cursor, Batch]]:  # noqa: B008
-        """(the cursor after it, batch), for ever, from any place."""
+    def batches(self, cursor: Cursor = Cursor()) -> Generator[tuple[Cursor, Batch], None, None]:  # noqa: B008
+        """(the cursor after it, batch), for ever, from any place. Closing it ends the threads."""
         if self.cfg.workers:
             yield from ahead(self._places(cursor), self._made, self.cfg.workers)
         else:
@@ -107,24 +107,20 @@ def ahead(
     from concurrent.futures import Future, ThreadPoolExecutor
 
     with ThreadPoolExecutor(workers, thread_name_prefix="batches") as pool:
-        waiting: queue.SimpleQueue[Future[tuple[Cursor, Batch]]] = queue.SimpleQueue()
-        lock = threading.Lock()
-
-        def more() -> None:
-            with lock:
-                waiting.put(pool.submit(make, next(places)))
-
-        for _ in range(2 * workers):
-            more()
-        while True:
-            one = waiting.get().result()
-            more()
-            yield one
+        waiting = deque[Future[tuple[Cursor, Batch]]]()
+        try:
+            for place in places:
+                waiting.append(pool.submit(make, place))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()
 
 
 def decoding_batches(examples: Examples, budget: int, beams: int) -> Iterator[Batch]:
-    """Longest first (so that memory shows at once), cut by source tokens times beams."""
-    size_N = examples.size_N
+    """Longest first (so that memory shows at once), cut by source tokens times beams; targets, if any, have no say."""
+    size_N = np.maximum(examples.source.lengths, 1)
     rows = np.lexsort((np.arange(len(examples)), size_N))
     for batch in reversed(cut(rows, size_N[rows], max(budget // beams, 1), 0)):
         yield examples.take(batch)

@@ -9,15 +9,20 @@ from core.config import AtLeast0, AtLeast1, Impossible, NotNegative, Share, conf
 
 @config
 class SearchConfig:
+    """How answers are looked for (docs/decoding.md)."""
+
     strategy: Literal["beam", "greedy", "sample"] = "beam"
+    """Keep the best few, follow the likeliest, or draw."""
     beams: AtLeast1 = 5
     """Hypotheses kept (beam), or samples drawn (sample); greedy has one."""
     n_best: AtLeast1 = 1
+    """Answers given for each source."""
     length_penalty: float = 1.0
     """A hypothesis scores its summed log-probability divided by its length (the end symbol counts) to this power."""
     length_ratio: NotNegative = 2.0
     """The longest output is `length_ratio` x the source's length + `length_extra` tokens, the end symbol included."""
     length_extra: AtLeast1 = 20
+    """See `length_ratio`."""
     no_repeat: AtLeast0 = 0
     """No n-gram of this size twice in an output; 0 allows all."""
     temperature: NotNegative = 1.0

@@ -13,6 +13,8 @@ from core.model.state import State
 
 
 class Rule(Protocol):
+    """A state per hypothesis, moved on by each token, that says what may follow."""
+
     def start(self, batch: Batch, beams: int = 1) -> State:
         """Before BOS; every tensor [B, K, ...]."""
         ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -24,9 +25,7 @@ def bootstrap_interval(
     seed: int = 1,
 ) -> tuple[float, float]:
     """Percentile bootstrap (Efron 1979); with `groups`, whole groups are drawn (a cluster bootstrap)."""
-    members = grouped(len(rows), groups)
-    random = np.random.default_rng(seed)
-    values = np.array([metric.score(rows[draw(members, random)]) for _ in range(resamples)])
+    values = np.array([metric.score(rows[chosen]) for chosen in islice(draws(len(rows), groups, seed), resamples)])
     tail = 50 * (1 - level)
     low, high = np.nanpercentile(values, [tail, 100 - tail])
     return float(low), float(high)
@@ -46,13 +45,13 @@ def paired_bootstrap(
     Koehn (2004), with the differences centred as sacreBLEU does.
     """
     same_length(rows_a, rows_b)
-    members = grouped(len(rows_a), groups)
-    random = np.random.default_rng(seed)
     observed = metric.score(rows_a) - metric.score(rows_b)
-    found = np.empty(resamples)
-    for at in range(resamples):
-        chosen = draw(members, random)
-        found[at] = metric.score(rows_a[chosen]) - metric.score(rows_b[chosen])
+    found = np.array(
+        [
+            metric.score(rows_a[chosen]) - metric.score(rows_b[chosen])
+            for chosen in islice(draws(len(rows_a), groups, seed), resamples)
+        ]
+    )
     return p_value(found - found.mean(), observed)
 
 
@@ -71,10 +70,11 @@ def paired_randomisation(
     random = np.random.default_rng(seed)
     observed = metric.score(rows_a) - metric.score(rows_b)
     found = np.empty(trials)
-    swap = np.empty((len(rows_a), 1), dtype=bool)
+    label = np.empty(len(rows_a), dtype=int)
+    for number, member in enumerate(members):
+        label[member] = number
     for at in range(trials):
-        for member, swapped in zip(members, random.random(len(members)) < 0.5, strict=True):
-            swap[member] = swapped
+        swap = (random.random(len(members)) < 0.5)[label][:, None]
         found[at] = metric.score(np.where(swap, rows_b, rows_a)) - metric.score(np.where(swap, rows_a, rows_b))
     return p_value(found, observed)
 
@@ -91,9 +91,13 @@ def grouped(count: int, groups: Sequence[Hashable] | None) -> list[np.ndarray]:
     return [np.array(rows) for rows in members.values()]
 
 
-def draw(members: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
-    """As many groups as there are, with replacement."""
-    return np.concatenate([members[at] for at in random.integers(len(members), size=len(members))])
+def draws(count: int, groups: Sequence[Hashable] | None, seed: int) -> Iterator[np.ndarray]:
+    """Rows drawn with replacement, as many as there are; with groups, as many groups as there are."""
+    random = np.random.default_rng(seed)
+    members = grouped(count, groups)
+    while True:
+        chosen = random.integers(len(members), size=len(members))
+        yield chosen if groups is None else np.concatenate([members[at] for at in chosen])
 
 
 def p_value(found: np.ndarray, observed: float) -> float:

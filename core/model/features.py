@@ -16,6 +16,8 @@ from core.model.state import Memory, State
 
 
 class PrefixFeatures(Protocol):
+    """A function of prefix and memory, by stepping and all at once alike."""
+
     def width(self, model_width: int) -> int:
         """F, the size of a feature vector."""
         ...

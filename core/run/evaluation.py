@@ -40,7 +40,9 @@ def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
         trivial = floors(task.baselines, read_split(task, cfg, "train").records, predictions, metrics, scores)
     elif task.baselines:
         print("baselines need the training data: evaluate on the run's own split to see them", file=sys.stderr)
-    print(f"{task.name}, {split}: {len(predictions)} records of {cfg.data.source}, {run.folder.path} at step {run.step}")
+    print(
+        f"{task.name}, {split}: {len(predictions)} records of {cfg.data.source}, {run.folder.path} at step {run.step}"
+    )
     print(table(scores, trivial))
     for one in scores.values():
         print(f"  {one.metric.name}: {one.metric.signature}")
@@ -113,4 +115,6 @@ def print_cut(predictions: list[Prediction]) -> None:
     cut = sum(one.hypotheses[0].finish == "length" for one in predictions if one.hypotheses)
     if cut:
         share = 100 * cut / len(predictions)
-        print(f"  {cut} outputs ({share:.1f} %) were cut at the length limit (search.length_ratio, search.length_extra)")
+        print(
+            f"  {cut} outputs ({share:.1f} %) were cut at the length limit (search.length_ratio, search.length_extra)"
+        )

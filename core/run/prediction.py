@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,13 +121,9 @@ def read_inputs(task: Task[Any], config: Any, inputs: tuple[str, ...], refused: 
 
 def read_input(task: Task[Any], config: Any, name: str) -> Iterator[Record]:
     """`-` is standard input, in plain lines; files are told apart by their ending."""
-    read = (lambda value: task.read(config, value)) if task.read else None  # pyright: ignore[reportOptionalCall]
+    read = partial(task.read, config) if task.read else None
     if name == "-":
-        numbered = enumerate(sys.stdin.buffer, start=1)
-        return map(
-            lambda one: as_record(Line(Path("standard input"), one[0], one[1].removesuffix(b"\n").removesuffix(b"\r")), read),
-            numbered,
-        )
+        return map(partial(as_record, read=read), standard_input())
     path = Path(name)
     if not path.is_file():
         raise DataError(f"{name}: no such file")
@@ -134,8 +131,19 @@ def read_input(task: Task[Any], config: Any, name: str) -> Iterator[Record]:
         return read_jsonl(path, read=read, targets=False)
     reader = native(task, path)
     if reader is not None:
-        return map(lambda record: replace(record, target=None), reader(path))
-    return map(lambda line: as_record(line, read), read_lines(path))
+        return map(without_target, reader(path))
+    return map(partial(as_record, read=read), read_lines(path))
+
+
+def standard_input() -> Iterator[Line]:
+    """As `read_lines` of a file."""
+    for number, raw in enumerate(sys.stdin.buffer, start=1):
+        yield Line(Path("standard input"), number, raw.rstrip(b"\r\n"))
+
+
+def without_target(record: Record) -> Record:
+    """An answer is asked for, whatever the file knows."""
+    return replace(record, target=None)
 
 
 def as_record(line: Line, read: Callable[[Any], Any] | None) -> Record:

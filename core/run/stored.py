@@ -55,4 +55,3 @@ def find_checkpoint(folder: RunFolder) -> Checkpoint:
         if (found := read_checkpoint(path)) is not None:
             return found
     raise DataError(f"{folder.path}: nothing saved yet; train it first (--resume)")
-

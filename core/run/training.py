@@ -177,7 +177,9 @@ class Training:
                 return None
             scores = score(predictions, self.metrics, intervals=False)
             first = next(iter(scores.values()))
-            self.log.evaluation(trainer.step, {name: one.value for name, one in scores.items()}, time.perf_counter() - before)
+            self.log.evaluation(
+                trainer.step, {name: one.value for name, one in scores.items()}, time.perf_counter() - before
+            )
             value = first.value if first.metric.higher_is_better else -first.value
             if trainer.best is None or value > trainer.best:
                 self.save(self.folder.best, first)

@@ -54,7 +54,10 @@ def claims(task: Task[Any], configs: Sequence[Path], *, quick: bool) -> Iterator
         return
     tiny = next((path for path in loaded if path.name == "tiny.toml"), next(iter(loaded)))
     made: list[TaskCase] = []
-    yield f"the data and codecs of {tiny.name} can be had", lambda: made.append(task_case(task, loaded[tiny], card_of(task)))
+    yield (
+        f"the data and codecs of {tiny.name} can be had",
+        lambda: made.append(task_case(task, loaded[tiny], card_of(task))),
+    )
     if not made:
         return
     yield from laws(TASK_LAWS, made[0], tiny.name)
@@ -142,4 +145,3 @@ def short_pairs(case: TaskCase) -> list[Pair]:
     pairs = [pair for pair in pairs if pair[1]]
     found = spread(pairs[: max(PAIRS, len(pairs) // 2)], PAIRS)
     return found[::2] + found[1::2]
-

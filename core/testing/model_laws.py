@@ -167,7 +167,9 @@ def changing_the_future_changes_nothing(case: ModelCase) -> None:
         for t in range(1, batch.given_BT.shape[1]):
             target = torch.cat([batch.target[:, :t], other_BT[:, t:]], 1)
             changed = forced_logp(model, replace_target(batch, target))
-            close(changed[:, :t], logp_BTV[:, :t], f"log-probabilities before token {t}, when later tokens change", 1e-12)
+            close(
+                changed[:, :t], logp_BTV[:, :t], f"log-probabilities before token {t}, when later tokens change", 1e-12
+            )
 
 
 def loss_is_minus_the_sum_of_logp(case: ModelCase) -> None:
@@ -203,7 +205,10 @@ def micro_batches_are_one_batch(case: ModelCase) -> None:
     """Losses and gradients of parts, of whatever lengths, add up to those of the whole."""
     model = case.make()
     whole = gradients(model, [batch_of(case.pairs)])
-    cuts = ([[n] for n in range(len(case.pairs))], [list(range(0, len(case.pairs), 2)), list(range(1, len(case.pairs), 2))])
+    cuts = (
+        [[n] for n in range(len(case.pairs))],
+        [list(range(0, len(case.pairs), 2)), list(range(1, len(case.pairs), 2))],
+    )
     for rows in cuts:
         parts = gradients(model, [batch_of([case.pairs[n] for n in part]) for part in rows])
         for name, gradient in whole.items():

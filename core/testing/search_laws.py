@@ -65,11 +65,15 @@ def wide_beam_is_exhaustive_search(case: ModelCase) -> None:
         )
         for row, found in enumerate(search(model, batch, cfg, rule=rule)):
             totals = forced(model, batch, row, every, case.rule, LIMIT)
-            scored = [(total / (len(tokens) + 1) ** penalty, tokens) for total, tokens in zip(totals, every, strict=True)]
+            scored = [
+                (total / (len(tokens) + 1) ** penalty, tokens) for total, tokens in zip(totals, every, strict=True)
+            ]
             best = sorted((one for one in scored if one[0] > -math.inf), reverse=True)[: cfg.n_best]
             ended = [one for one in found if one.finish == "end"]
             expected, actual = [tokens for _, tokens in best], [one.tokens for one in ended]
-            assert actual == expected, f"source {row}, length penalty {penalty}: found {actual}, the best are {expected}"
+            assert actual == expected, (
+                f"source {row}, length penalty {penalty}: found {actual}, the best are {expected}"
+            )
             same(ended, [score for score, _ in best], f"source {row}, length penalty {penalty}")
 
 
@@ -77,7 +81,9 @@ def one_beam_is_argmax(case: ModelCase) -> None:
     """Greedy search, a beam of one, and sampling at temperature 0 each take the likeliest legal token."""
     model, batch = case.make(), batch_of(case.pairs)
     greedy = SearchConfig(strategy="greedy", length_ratio=1.0, length_extra=4)
-    expected = [argmax(model, case, [pair], limit) for pair, limit in zip(case.pairs, limit_of(batch, greedy), strict=True)]
+    expected = [
+        argmax(model, case, [pair], limit) for pair, limit in zip(case.pairs, limit_of(batch, greedy), strict=True)
+    ]
     for cfg in (
         greedy,
         replace(greedy, strategy="beam", beams=1),
@@ -129,7 +135,9 @@ def decoding_alone_is_decoding_in_company(case: ModelCase) -> None:
     model = case.make()
     order = torch.randperm(len(case.pairs), generator=torch.Generator().manual_seed(3)).tolist()
     for cfg in STRATEGIES:
-        alone = [search(model, batch_of([pair], [n]), cfg, rule=case.rule, seed=9)[0] for n, pair in enumerate(case.pairs)]
+        alone = [
+            search(model, batch_of([pair], [n]), cfg, rule=case.rule, seed=9)[0] for n, pair in enumerate(case.pairs)
+        ]
         together = search(model, batch_of(case.pairs), cfg, rule=case.rule, seed=9)
         shuffled = search(model, batch_of([case.pairs[n] for n in order], order), cfg, rule=case.rule, seed=9)
         for n, found in [*enumerate(together), *zip(order, shuffled, strict=True)]:
@@ -146,7 +154,9 @@ def outputs_obey_the_rule(case: ModelCase) -> None:
             continue
         legal = lawful(case.rule, case.pairs[row], one.tokens, limit_of(batch, cfg)[row])
         legal = legal if one.finish == "end" else legal[:-1]
-        assert all(legal), f"{cfg.strategy}, source {row}: {one.tokens} ({one.finish}) breaks the rule at {legal.index(False)}"
+        assert all(legal), (
+            f"{cfg.strategy}, source {row}: {one.tokens} ({one.finish}) breaks the rule at {legal.index(False)}"
+        )
     if case.rule is not None:  # a prefix is forced even where a rule forbids it, and then nothing can be promised
         return
     prefix = [target[: n % 3] for n, (_, target) in enumerate(case.pairs)]
@@ -154,7 +164,9 @@ def outputs_obey_the_rule(case: ModelCase) -> None:
         for row, found in enumerate(search(model, batch, cfg, prefix=prefix)):
             for one in found:
                 begins = list(one.tokens[: len(prefix[row])])
-                assert begins == prefix[row], f"{cfg.strategy}, source {row}: begins with {begins}, forced {prefix[row]}"
+                assert begins == prefix[row], (
+                    f"{cfg.strategy}, source {row}: begins with {begins}, forced {prefix[row]}"
+                )
 
 
 def few(pairs: Sequence[Pair]) -> Sequence[Pair]:

@@ -114,7 +114,9 @@ def records_are_the_same_each_time(case: TaskCase) -> None:
         for number, record in enumerate(case.records[split]):
             other = next(again, None)
             assert other is not None, f"{split}: {number} records the second time, {len(case.records[split])} the first"
-            assert as_text(other) == as_text(record), f"{split} record {number}: {as_text(other)}, at first {as_text(record)}"
+            assert as_text(other) == as_text(record), (
+                f"{split} record {number}: {as_text(other)}, at first {as_text(record)}"
+            )
         assert next(again, None) is None, f"{split}: more than {len(case.records[split])} records the second time"
 
 
@@ -155,7 +157,9 @@ def sources_can_be_read_back(case: TaskCase) -> None:
         known, found = ("".join(text.casefold().split()) for text in (record.source, output))
         ratios.append(1.0 if known == found else SequenceMatcher(None, known, found, autojunk=False).ratio())
     worst = records[int(np.argmin(ratios))]
-    assert np.mean(ratios) >= 0.9, f"sources lose {100 * (1 - np.mean(ratios)):.0f} % of themselves, {worst.source!r} most"
+    assert np.mean(ratios) >= 0.9, (
+        f"sources lose {100 * (1 - np.mean(ratios)):.0f} % of themselves, {worst.source!r} most"
+    )
 
 
 def ids_are_words(case: TaskCase) -> None:
@@ -199,7 +203,11 @@ def gold_scores_best(case: TaskCase) -> None:
     """References as answers beat the references of other records and empty answers, on the first metric clearly."""
     records = case.records["test"][:SAMPLE]
     right = gold(case, records)
-    answers = {"the right answers": right, "other records' answers": right[1:] + right[:1], "empty answers": [""] * len(right)}
+    answers = {
+        "the right answers": right,
+        "other records' answers": right[1:] + right[:1],
+        "empty answers": [""] * len(right),
+    }
     for number, metric in enumerate(case.metrics):
         scores = {name: value(metric, answered(records, outputs)) for name, outputs in answers.items()}
         best, *others = (score if metric.higher_is_better else -score for score in scores.values())
@@ -217,7 +225,9 @@ def a_score_is_of_rows(case: TaskCase) -> None:
     draw = np.random.default_rng(0)
     for metric in case.metrics:
         rows = metric.statistics(predictions)
-        assert rows.ndim == 2 and len(rows) == len(records), f"{metric.name}: rows {rows.shape} for {len(records)} records"
+        assert rows.ndim == 2 and len(rows) == len(records), (
+            f"{metric.name}: rows {rows.shape} for {len(records)} records"
+        )
         assert rows.dtype == np.float64, f"{metric.name}: rows are {rows.dtype}, not float64"
         score = metric.score(rows)
         assert np.isfinite(score), f"{metric.name}: {score}"
@@ -226,7 +236,9 @@ def a_score_is_of_rows(case: TaskCase) -> None:
             assert np.isfinite(resampled), f"{metric.name} of resampled rows: {resampled}"
         order = draw.permutation(len(rows))
         shuffled = metric.score(rows[order])
-        assert np.isclose(shuffled, score, rtol=1e-9), f"{metric.name}: {shuffled} in another order, {score} in this one"
+        assert np.isclose(shuffled, score, rtol=1e-9), (
+            f"{metric.name}: {shuffled} in another order, {score} in this one"
+        )
         half = metric.statistics(predictions[::2])
         same = np.allclose(half, rows[::2], rtol=1e-9, atol=1e-9, equal_nan=True)
         assert same, f"{metric.name}: a record's row depends on the other records"
@@ -278,7 +290,9 @@ def the_rule_admits_every_reference(case: TaskCase) -> None:
             for row, t in (judged_BT & ~legal_BT).nonzero().tolist():
                 token, record = int(batch.wanted_BT[row, t]), case.sample[begin + row]
                 label = "the end" if token == EOS else repr(case.codecs.target.label(token))
-                raise AssertionError(f"{record.key!r}: the rule forbids {label} as token {t} of {record.target!r}, {how}")
+                raise AssertionError(
+                    f"{record.key!r}: the rule forbids {label} as token {t} of {record.target!r}, {how}"
+                )
 
 
 def augmentation_is_drawn_from_its_generator(case: TaskCase) -> None:
@@ -331,8 +345,12 @@ def formats_write_every_prediction(case: TaskCase) -> None:
                 prediction = Prediction(record, hypotheses)
                 text: object = form.write(prediction, max(number, 1))  # pyright: ignore[reportOptionalCall]
                 assert isinstance(text, str), f"format {name} writes {type(text).__name__}, not text"
-                assert not text.endswith("\n"), f"format {name} ends {number} answers with a newline: the caller adds it"
-                assert form.write(prediction, max(number, 1)) == text, f"format {name} writes another text the second time"  # pyright: ignore[reportOptionalCall]
+                assert not text.endswith("\n"), (
+                    f"format {name} ends {number} answers with a newline: the caller adds it"
+                )
+                assert form.write(prediction, max(number, 1)) == text, (
+                    f"format {name} writes another text the second time"
+                )  # pyright: ignore[reportOptionalCall]
 
 
 def bins_and_utility_are_defined(case: TaskCase) -> None:
@@ -356,8 +374,12 @@ def the_card_is_the_task_s(case: TaskCase) -> None:
         return
     for field in ("name", "summary", "data", "metric"):
         text = case.card.get(field)
-        assert isinstance(text, str) and text and "\n" not in text, f"card.toml: {field} is {text!r}, not a line of text"
-    assert case.card["name"] == case.task.name, f"card.toml calls the task {case.card['name']!r}, it is {case.task.name!r}"
+        assert isinstance(text, str) and text and "\n" not in text, (
+            f"card.toml: {field} is {text!r}, not a line of text"
+        )
+    assert case.card["name"] == case.task.name, (
+        f"card.toml calls the task {case.card['name']!r}, it is {case.task.name!r}"
+    )
     first = case.metrics[0].name
     assert case.card["metric"] == first, f"card.toml: metric is {case.card['metric']!r}, the task's first is {first!r}"
 

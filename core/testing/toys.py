@@ -10,6 +10,7 @@ from core.codec.regex import RegexTokenizer
 from core.codec.types import Codecs
 from core.config import AtLeast1, config
 from core.data.config import DataConfig
+from core.data.split import split_of
 from core.metrics.exact import ExactMatch
 from core.record import Record, Split
 from core.task import Metric, Task
@@ -24,8 +25,9 @@ class ToyConfig:
     """Size of the alphabet."""
     longest: AtLeast1 = 8
     train: AtLeast1 = 2000
+    """Strings to learn from, about."""
     held_out: AtLeast1 = 100
-    """Strings of dev and of test, none of which occurs in train."""
+    """Strings of dev and of test, about; none of them occurs in train."""
 
 
 def answer(what: Literal["copy", "reverse", "sort"], text: str) -> str:
@@ -40,20 +42,18 @@ def answer(what: Literal["copy", "reverse", "sort"], text: str) -> str:
 
 
 def strings(cfg: ToyConfig, data: DataConfig, split: Split) -> Iterator[Record]:
-    """Different random strings; the first are dev, then test, then train."""
+    """Different random strings; a hash says which split one belongs to, so that all splits have the same lengths."""
     draw = random.Random(0)
-    wanted = {"dev": cfg.held_out, "test": cfg.held_out, "train": cfg.train}
+    total = cfg.train + 2 * cfg.held_out
+    share = cfg.held_out / total
     possible = sum(cfg.letters**n for n in range(1, cfg.longest + 1))
     seen: set[str] = set()
-    while len(seen) < min(sum(wanted.values()), possible):
+    while len(seen) < min(total, possible):
         text = "".join(draw.choices(LETTERS[: cfg.letters], k=draw.randint(1, cfg.longest)))
-        if text in seen:
-            continue
-        first = len(seen)
-        seen.add(text)
-        belongs = "dev" if first < wanted["dev"] else "test" if first < wanted["dev"] + wanted["test"] else "train"
-        if belongs == split:
-            yield Record(text, text, answer(cfg.what, text))
+        if text not in seen:
+            seen.add(text)
+            if split_of(text, dev=share, test=share) == split:
+                yield Record(text, text, answer(cfg.what, text))
 
 
 def codecs(cfg: ToyConfig, train: Iterable[Record]) -> Codecs:

@@ -102,7 +102,9 @@ class Remains:
     def must_equal(self, other: Remains, what: str) -> None:
         """Bit for bit."""
         assert self.files, f"{what}: no weights were saved"
-        assert self.files.keys() == other.files.keys(), f"{what}: files {sorted(self.files)}, expected {sorted(other.files)}"
+        assert self.files.keys() == other.files.keys(), (
+            f"{what}: files {sorted(self.files)}, expected {sorted(other.files)}"
+        )
         for name, content in other.files.items():
             assert self.files[name] == content, f"{what}: {name} has other bytes"
         for number, (line, expected) in enumerate(zip(self.log, other.log, strict=False), start=1):
@@ -144,7 +146,9 @@ def training_case(case: TaskCase) -> TrainingCase:
         replace(
             cfg,
             data=replace(cfg.data, source=name, limit=0),
-            batch=replace(cfg.batch, tokens=10 * (size + 1), window=25, workers=0, longest=max(cfg.batch.longest, size + 1)),
+            batch=replace(
+                cfg.batch, tokens=10 * (size + 1), window=25, workers=0, longest=max(cfg.batch.longest, size + 1)
+            ),
             model=replace(cfg.model, dropout=0.1),
             train=replace(
                 cfg.train,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -25,7 +25,7 @@ class Average:
         """After an update; the decay warms up so that the beginning is forgotten."""
         if self.kind == "ema":
             decay = min(self.decay, (1 + step) / (10 + step))
-            torch._foreach_lerp_(self.moving, list(self.parameters), 1 - decay)  # pyright: ignore[reportPrivateUsage]
+            torch._foreach_lerp_(self.moving, list(self.parameters), 1 - decay)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
 
     @torch.no_grad()
     def snapshot(self) -> None:
@@ -43,7 +43,7 @@ class Average:
         return None
 
     @contextmanager
-    def swapped_in(self) -> Iterator[None]:
+    def swapped_in(self) -> Generator[None, None, None]:
         """The model has the averaged weights inside, its own after."""
         average = self.weights()
         if average is None:
@@ -51,12 +51,12 @@ class Average:
             return
         with torch.no_grad():
             own = [one.detach().clone() for one in self.parameters]
-            torch._foreach_copy_(list(self.parameters), average)  # pyright: ignore[reportPrivateUsage]
+            torch._foreach_copy_(list(self.parameters), average)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
         try:
             yield
         finally:
             with torch.no_grad():
-                torch._foreach_copy_(list(self.parameters), own)  # pyright: ignore[reportPrivateUsage]
+                torch._foreach_copy_(list(self.parameters), own)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
 
     def state(self) -> dict[str, Tensor]:
         """Named tensors."""
@@ -71,5 +71,6 @@ class Average:
             one.copy_(state[f"ema.{name}"])
         numbers = sorted({name.split(".")[1] for name in state if name.startswith("snapshot.")})
         self.snapshots = [
-            [state[f"snapshot.{number}.{name}"].to(self.parameters[0].device) for name in self.names] for number in numbers
+            [state[f"snapshot.{number}.{name}"].to(self.parameters[0].device) for name in self.names]
+            for number in numbers
         ]

@@ -1,8 +1,8 @@
 """A checkpoint is a folder of safetensors and JSON under a manifest of digests; no pickle is read or written.
 
-Writing: everything goes into `NAME.new`, each file and the folder are synced, then `NAME` becomes `NAME.old`, `NAME.new` becomes
-`NAME`, and `NAME.old` goes. At every instant one whole checkpoint is to be found, by `find`. Reading: a file's bytes are hashed
-before they are parsed, so a flipped bit never reaches a model.
+Writing: everything goes into `NAME.new`, each file and the folder are synced, then `NAME` becomes `NAME.old`,
+`NAME.new` becomes `NAME`, and `NAME.old` goes. At every instant one whole checkpoint is to be found, by `find`.
+Reading: a file's bytes are hashed before they are parsed, so a flipped bit never reaches a model.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,19 +84,24 @@ def find(path: Path) -> Path | None:
     new, old = path.with_name(path.name + ".new"), path.with_name(path.name + ".old")
     if path.is_dir():
         return path
-    return next((one for one in (new, old) if (one / "manifest.json").is_file()), None)
+    left = [one for one in (new, old) if (one / "manifest.json").is_file()]
+    return next(filter(sound, left), left[-1] if left else None)
 
 
 def sweep(checkpoints: Path) -> None:
-    """Finish or clear what a crash left half done."""
+    """Finish or clear what a crash left half done; what is damaged and alone is left for `read_checkpoint` to name."""
     if not checkpoints.is_dir():
         return
-    for left in sorted(checkpoints.glob("*.new")) + sorted(checkpoints.glob("*.old")):
-        proper = left.with_suffix("")
-        if not proper.exists() and find(proper) == left and sound(left):
-            left.rename(proper)
-        else:
-            shutil.rmtree(left, ignore_errors=True)
+    for proper in sorted(
+        {left.with_suffix("") for ending in ("new", "old") for left in checkpoints.glob(f"*.{ending}")}
+    ):
+        found = find(proper)
+        if found is not None and found != proper:
+            if not sound(found):
+                continue
+            found.rename(proper)
+        for ending in (".new", ".old"):
+            shutil.rmtree(proper.with_name(proper.name + ending), ignore_errors=True)
 
 
 def sound(folder: Path) -> bool:
@@ -125,19 +131,26 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 
 def verified(folder: Path) -> dict[str, bytes]:
     """All files that the manifest lists, their digests compared."""
-    listed = parse_json(folder / "manifest.json", read_bytes(folder / "manifest.json"))
+    manifest = read_bytes(folder / "manifest.json")
+    listed = parse_json(folder / "manifest.json", manifest)
     if listed.get("format") != FORMAT:
         raise DataError(f"{folder}: checkpoint format {listed.get('format')!r}; this version reads {FORMAT}")
     entries = listed.get("files")
-    if not isinstance(entries, dict) or not set(JSON_FILES) <= set(entries):
-        raise DataError(f"{folder / 'manifest.json'} is corrupt: it does not list the files of a checkpoint")
+    try:
+        exact = as_json({"format": FORMAT, "files": entries}) == manifest
+    except (ValueError, RecursionError):
+        exact = False
+    if not exact or not isinstance(entries, dict) or not set(JSON_FILES) <= set(entries):
+        raise DataError(f"{folder / 'manifest.json'} is corrupt: it is no list of the files of a checkpoint")
     files: dict[str, bytes] = {}
     for name, entry in entries.items():
         if Path(name).name != name or name in ("", ".", ".."):
             raise DataError(f"{folder / 'manifest.json'} is corrupt: {name!r} is no file name")
         content = read_bytes(folder / name)
-        if not isinstance(entry, dict) or digest(content) != entry.get("sha256"):
-            raise DataError(f"{folder / name} is corrupt: its digest is not the manifest's")
+        if entry != {"sha256": digest(content), "bytes": len(content)}:
+            raise DataError(
+                f"{folder / name} is corrupt: its {len(content):,} bytes are not those that the manifest lists"
+            )
         files[name] = content
     return files
 
@@ -215,13 +228,15 @@ def parse_json(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A regular file's content; links are not followed."""
+    """A regular file's content; links are not followed, pipes not waited for."""
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    except OSError as error:
-        raise DataError(f"{path} is corrupt or missing: {error.strerror}") from None
-    with os.fdopen(handle, "rb") as file:
-        return file.read()
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise DataError(f"{path} is corrupt: not a regular file")
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is corrupt or missing: {getattr(error, 'strerror', None) or error}") from None
 
 
 def write_synced(path: Path, content: bytes) -> None:

@@ -36,10 +36,11 @@ def describe(device: torch.device, precision: str) -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-    """Of the code that runs, with a + where it was changed; None outside a checkout."""
-    here = Path(__file__).parent
-    ask = ["git", "-C", str(here)]
+    """Of the code that runs, with a + where it was changed; None outside a checkout (or in one of something else)."""
+    here = Path(__file__)
+    ask = ["git", "-C", str(here.parent)]
     try:
+        subprocess.run([*ask, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True)
         revision = subprocess.run([*ask, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
         changed = subprocess.run([*ask, "status", "--porcelain"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

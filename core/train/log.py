@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,17 +16,23 @@ from core.train.trainer import StepStats
 
 
 class Log:
-    """Lines after `from_step` are of a broken-off continuation and are dropped at the start."""
+    """Lines after `from_step`, and evaluations after `evaluated`, are of a continuation that broke off: dropped."""
 
-    def __init__(self, path: Path, cfg: TrainConfig, *, from_step: int) -> None:
+    def __init__(self, path: Path, cfg: TrainConfig, *, from_step: int, evaluated: int | None = None) -> None:
         self.path, self.cfg, self.from_step = path, cfg, from_step
+        self.evaluated = from_step if evaluated is None else evaluated
         self.bar: Any = None
         self.board: Any = None
+        if cfg.tensorboard:
+            try:
+                from torch.utils.tensorboard.writer import SummaryWriter
+            except ImportError:
+                raise ConfigError("train.tensorboard needs tensorboard: pip install tensorboard") from None
+            self.writer: Any = SummaryWriter
 
     def __enter__(self) -> Self:
         if self.path.is_file():
-            kept = [line for line in self.path.read_text(encoding="utf-8").splitlines() if step_of(line) <= self.from_step]
-            self.path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+            os.truncate(self.path, self.kept())
         self.file = self.path.open("a", encoding="utf-8")
         if sys.stderr.isatty():
             try:
@@ -35,12 +42,18 @@ class Log:
             except ImportError:
                 self.bar = None
         if self.cfg.tensorboard:
-            try:
-                from torch.utils.tensorboard.writer import SummaryWriter
-            except ImportError:
-                raise ConfigError("train.tensorboard needs tensorboard: pip install tensorboard") from None
-            self.board = SummaryWriter(str(self.path.parent / "tensorboard"))
+            self.board = self.writer(str(self.path.parent / "tensorboard"), purge_step=self.from_step + 1)
         return self
+
+    def kept(self) -> int:
+        """Bytes of the log that stay: to cut at the end is one system call, so a crash here loses no line."""
+        size = 0
+        for line in self.path.read_bytes().splitlines(keepends=True):
+            event, step = read_line(line)
+            if step > (self.evaluated if event == "evaluate" else self.from_step):
+                break
+            size += len(line)
+        return size
 
     def __exit__(self, *exception: object) -> None:
         self.file.close()
@@ -52,10 +65,14 @@ class Log:
     def training(self, stats: StepStats) -> None:
         """After each interval."""
         self.line({"event": "train", **dataclasses.asdict(stats)})
-        self.chart(stats.step, {"loss": stats.loss, "lr": stats.lr, "norm": stats.norm, "tokens/s": stats.tokens_per_second})
+        self.chart(
+            stats.step, {"loss": stats.loss, "lr": stats.lr, "norm": stats.norm, "tokens/s": stats.tokens_per_second}
+        )
         if self.bar is not None:
             self.bar.n = stats.step
-            self.bar.set_postfix_str(f"loss {stats.loss:.3f}, {stats.tokens_per_second:,.0f} tokens/s, {clock(stats.eta_seconds)} left")
+            self.bar.set_postfix_str(
+                f"loss {stats.loss:.3f}, {stats.tokens_per_second:,.0f} tokens/s, {clock(stats.eta_seconds)} left"
+            )
             return
         print(
             f"step {stats.step:>6}  epoch {stats.epoch:>3}  loss {stats.loss:.3f}  lr {stats.lr:.2e}"
@@ -79,6 +96,7 @@ class Log:
         """One JSON line, on the disk at once."""
         self.file.write(json.dumps(tree, allow_nan=False) + "\n")
         self.file.flush()
+        os.fsync(self.file.fileno())
 
     def chart(self, step: int, values: Mapping[str, float]) -> None:
         """To TensorBoard where asked for."""
@@ -87,12 +105,15 @@ class Log:
                 self.board.add_scalar(name, value, step)
 
 
-def step_of(line: str) -> int:
-    """A line that was cut off belongs to no step that counts."""
+def read_line(line: bytes) -> tuple[str, int]:
+    """(event, step); a line that was cut off belongs to no step that counts."""
+    if not line.endswith(b"\n"):
+        return "", sys.maxsize
     try:
-        return int(json.loads(line)["step"])
+        tree = json.loads(line)
+        return str(tree["event"]), int(tree["step"])
     except (ValueError, KeyError, TypeError):
-        return sys.maxsize
+        return "", sys.maxsize
 
 
 def clock(seconds: float) -> str:

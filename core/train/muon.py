@@ -1,8 +1,9 @@
 """Muon (Jordan et al., 2024): momentum, made orthogonal by Newton-Schulz iterations, for matrices.
 
-Deviations: matrices that are several maps side by side (a fused query-key-value) are made orthogonal part by part; equal shapes are
-done in one batched product; updates are scaled to the root mean square of AdamW's (Liu et al., 2025), so that one learning rate
-serves both. On a CPU without bf16 hardware the iterations run in float32 (torch.optim.Muon's always run in bf16, which such a CPU emulates).
+Deviations: matrices that are several maps side by side (a fused query-key-value) are made orthogonal part by part; equal
+shapes are done in one batched product; updates are scaled to the root mean square of AdamW's (Liu et al., 2025), so that
+one learning rate serves both. On a CPU the iterations run in float32: torch.optim.Muon's always run in bf16, which many a
+CPU emulates.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Muon(torch.optim.Optimizer):
                 alike.setdefault(shape, []).append((parameter, update.view(-1, *shape)))
             for shape, pairs in alike.items():
                 made = orthogonal(torch.cat([update for _, update in pairs])) * (0.2 * max(shape) ** 0.5)
-                for (parameter, update), part in zip(pairs, made.split([len(one) for _, one in pairs]), strict=True):
+                for (parameter, _), part in zip(pairs, made.split([len(one) for _, one in pairs]), strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     parameter.add_(part.reshape(parameter.shape).to(parameter.dtype), alpha=-group["lr"])
 

@@ -13,7 +13,9 @@ def make_optimizers(model: nn.Module, cfg: TrainConfig) -> list[torch.optim.Opti
     """Weight decay is for matrices only. The learning rate is set before each update."""
     named = list(model.named_parameters())
     by_muon = cfg.optimizer == "muon"
-    layered = {name for name, one in named if by_muon and one.ndim == 2 and name.split(".")[0] in ("encoder", "decoder")}
+    layered = {
+        name for name, one in named if by_muon and one.ndim == 2 and name.split(".")[0] in ("encoder", "decoder")
+    }
     rest = [(name, one) for name, one in named if name not in layered]
     groups = [
         {"params": [one for _, one in rest if one.ndim >= 2], "weight_decay": cfg.weight_decay},

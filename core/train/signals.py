@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
 
-ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+ASKED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
 
 class StopSignals:
@@ -37,4 +37,5 @@ class StopSignals:
             os._exit(128 + number)
         self._signal = number
         name = signal.Signals(number).name
-        print(f"\n{name}: stopping after this step; once more to stop at once", file=sys.stderr, flush=True)
+        with suppress(OSError):  # not print: the signal may have come in the middle of one
+            os.write(2, f"\n{name}: stopping after this step; once more to stop at once\n".encode())

@@ -1,11 +1,11 @@
-"""The one training loop: teacher forcing, every target token of the same weight, everything that moves part of the state."""
+"""The one training loop: teacher forcing, every target token of the same weight, all that moves part of the state."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ from core.data.batch import Batch
 from core.data.order import mixed
 from core.data.stream import Cursor, TrainBatches
 from core.decode.rules import Rule
-from core.errors import Diverged
 from core.model.seq2seq import Seq2Seq
 from core.train.average import Average
 from core.train.config import TrainConfig
+from core.train.finite import Watch
 from core.train.optimizer import make_optimizers
 from core.train.schedule import learning_rate
 
@@ -82,6 +82,7 @@ class Trainer:
         self.evaluated, self.saved = 0, 0
         self.tally = Tally(torch.zeros((), device=device))
         self.norm = torch.zeros((), device=device)
+        self.watch = Watch(device)
         self.spent = 0.0
 
     def fit(
@@ -95,41 +96,57 @@ class Trainer:
     ) -> Outcome:
         """Until the steps, the minutes or the patience are used up, or a signal asks to stop.
 
-        `evaluate` returns the score (higher is better), or None where a signal broke it off: then it is repeated on resume.
+        `evaluate` returns the score (higher is better), or None where a signal broke it off: a resumed run repeats it.
         """
-        stream = self.batches.batches(self.cursor)
-        while True:
-            over = self.over()
-            if self.step and self.evaluated < self.step and (over or self.step % self.cfg.evaluate_every == 0):
-                self.average.snapshot()
-                score = evaluate(self)
-                if score is None:
-                    if self.average.snapshots:
-                        del self.average.snapshots[-1]
-                    save(self)
-                    return Outcome("stopped", stop())
-                self.note(score)
-                save(self)
+        with closing(self.batches.batches(self.cursor)) as stream:
+            while True:
                 over = self.over()
-            elif self.step and self.step % save_every == 0 and self.saved < self.step:
-                save(self)
-            self.saved = self.step
-            if (signal := stop()) is not None:
-                save(self)
-                return Outcome("stopped", signal)
-            if over:
-                return Outcome(over)
-            begun = time.perf_counter()
-            micro: list[Batch] = []
-            for _ in range(self.cfg.accumulate):
-                self.cursor, batch = next(stream)
-                micro.append(batch)
-            self.train_step(micro)
-            took = time.perf_counter() - begun
-            self.seconds += took
-            self.spent += took
-            if self.step % self.cfg.log_every == 0 or self.over():
-                log(self.stats())
+                if self.step and self.evaluated < self.step and (over or self.step % self.cfg.evaluate_every == 0):
+                    self.settle()
+                    self.average.snapshot()
+                    score = evaluate(self)
+                    if score is None:
+                        if self.average.snapshots:  # any that it displaced will be displaced again
+                            del self.average.snapshots[-1]
+                        save(self)
+                        return Outcome("stopped", stop())
+                    self.note(score)
+                    save(self)
+                    self.saved, over = self.step, self.over()
+                elif self.step and self.step % save_every == 0 and self.saved < self.step:
+                    self.settle()
+                    save(self)
+                    self.saved = self.step
+                if (signal := stop()) is not None:
+                    if self.saved < self.step or not self.step:
+                        self.settle()
+                        save(self)
+                    return Outcome("stopped", signal)
+                if over:
+                    return Outcome(over)
+                with self.clocked():
+                    micro: list[Batch] = []
+                    for _ in range(self.cfg.accumulate):
+                        self.cursor, batch = next(stream)
+                        micro.append(batch)
+                    self.train_step(micro)
+                if self.step % self.cfg.log_every == 0 or self.over():
+                    self.settle()
+                    log(self.stats())
+
+    @contextmanager
+    def clocked(self) -> Generator[None, None, None]:
+        """What happens inside counts as training time."""
+        begun = time.perf_counter()
+        yield
+        took = time.perf_counter() - begun
+        self.seconds += took
+        self.spent += took
+
+    def settle(self) -> None:
+        """Wait for the device, and let nothing be said, scored or saved of weights that are no numbers."""
+        with self.clocked():
+            self.watch.look()
 
     def over(self) -> str:
         """Why there is nothing left to do; empty while there is."""
@@ -144,7 +161,7 @@ class Trainer:
     def note(self, score: float) -> None:
         """An evaluation's outcome."""
         self.evaluated = self.step
-        if self.best is None or score > self.best:
+        if not math.isnan(score) and (self.best is None or score > self.best):
             self.best, self.best_step, self.worse = score, self.step, 0
         else:
             self.worse += 1
@@ -153,18 +170,19 @@ class Trainer:
         """One update."""
         self.model.train()
         tokens = sum(batch.tokens for batch in micro)
+        total = torch.zeros((), device=self.device)
         for number, batch in enumerate(micro):
             torch.manual_seed(mixed(self.seed, 4, self.step, number, self.batches.rank))
             loss = self.loss(batch.to(self.device))
             (loss / tokens).backward()
-            self.tally.loss += loss.detach()
+            total += loss.detach()
             self.tally.tokens += batch.tokens
             self.tally.places += batch.source.shape[0] * (batch.source.shape[1] + batch.wanted_BT.shape[1])
-            self.tally.symbols += int(batch.layout.mask_BS.sum()) + batch.tokens if self.device.type == "cpu" else 0
+            self.tally.symbols += int(batch.layout.mask_BS.sum()) + batch.tokens  # of the host's copy: no waiting
+        self.tally.loss += total
         self.norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.clip or math.inf)
-        if self.device.type == "cpu" and not bool(self.norm.isfinite()):
-            rows = [row for batch in micro for row in batch.index]
-            raise Diverged(f"step {self.step + 1}: the gradient's norm is {float(self.norm)}; rows of the batch: {rows[:20]}")
+        rows = [row for batch in micro for row in batch.index]
+        self.watch.note(self.step + 1, loss=total / tokens, norm=self.norm, rows=rows)
         self.step += 1
         rate = self.rate()
         for optimizer in self.optimizers:
@@ -195,8 +213,6 @@ class Trainer:
         """Read the sums (this waits for the device) and begin new ones."""
         tally, spent = self.tally, max(self.spent, 1e-9)
         loss = float(tally.loss) / max(tally.tokens, 1)
-        if not math.isfinite(loss) or not math.isfinite(float(self.norm)):
-            raise Diverged(f"step {self.step}: the loss is {loss}, the gradient's norm {float(self.norm)}")
         left = (self.cfg.steps - self.step) * self.seconds / max(self.step, 1)
         if self.cfg.minutes:
             left = min(left, 60 * self.cfg.minutes - self.seconds)
@@ -207,7 +223,7 @@ class Trainer:
             self.rate(),
             float(self.norm),
             tally.tokens / spent,
-            1 - tally.symbols / tally.places if tally.symbols else 0.0,
+            1 - tally.symbols / max(tally.places, 1),
             max(left, 0.0),
         )
         self.tally, self.spent = Tally(torch.zeros((), device=self.device)), 0.0
@@ -218,7 +234,7 @@ class Trainer:
         return self.average.swapped_in()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """(tensors, plain facts): all that `restore` needs besides the weights."""
+        """(tensors, plain facts): what `restore` needs besides the weights. Write or copy them before the next step."""
         tensors = self.average.state()
         for number, optimizer in enumerate(self.optimizers):
             held = optimizer.state_dict()["state"]
@@ -230,6 +246,7 @@ class Trainer:
             "step": self.step,
             "cursor": list(self.cursor),
             "seconds": self.seconds,
+            "spent": self.spent,
             "best": self.best,
             "best_step": self.best_step,
             "worse": self.worse,
@@ -248,14 +265,15 @@ class Trainer:
             for name, value in tensors.items():
                 if name.startswith(prefix):
                     index, key = name.removeprefix(prefix).split(".", 1)
-                    held.setdefault(int(index), {})[key] = value
+                    held.setdefault(int(index), {})[key] = value.clone()
             tree["state"] = held
             optimizer.load_state_dict(tree)
         self.step, self.cursor, self.seconds = facts["step"], Cursor(*facts["cursor"]), facts["seconds"]
         self.best, self.best_step, self.worse = facts["best"], facts["best_step"], facts["worse"]
         self.evaluated, self.saved = facts["evaluated"], facts["step"]
         tokens, places, symbols = facts["tally"]
-        self.tally = Tally(tensors["tally.loss"].to(self.device), tokens, places, symbols)
+        self.tally = Tally(tensors["tally.loss"].to(self.device, copy=True), tokens, places, symbols)
+        self.spent = facts["spent"]
 
 
 def choose_precision(asked: str, device: torch.device) -> str:

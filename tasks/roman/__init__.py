@@ -17,6 +17,8 @@ LETTERS = ("M", "CM", "D", "CD", "C", "XC", "L", "XL", "X", "IX", "V", "IV", "I"
 
 @config
 class RomanConfig:
+    """The [task] table."""
+
     largest: AtLeast1 = 3999
     """The numerals go no further without overlines."""
 

@@ -120,5 +120,6 @@ def test_paired_tests_tell_a_difference_from_none(test: object) -> None:
     assert test(METRIC, same, same) == 1.0
     shuffled = RANDOM.permutation(same)
     assert test(METRIC, same, shuffled) > 0.05
-    grouped = test(METRIC, better, same, groups=[row // 50 for row in range(200)])
-    assert grouped > test(METRIC, better, same)
+    first_only = (np.arange(200) < 50).astype(float)[:, None]
+    assert test(METRIC, first_only, np.zeros((200, 1))) < 0.01
+    assert test(METRIC, first_only, np.zeros((200, 1)), groups=[row // 50 for row in range(200)]) > 0.1

@@ -110,7 +110,9 @@ def pads_can_be_said(model: Any) -> None:
 
 def the_future_is_read(model: Any) -> None:
     right = model.forward
-    model.forward = lambda batch: right(batch) + 1e-3 * model.embedding(batch.given_BT).cumsum(1).flip(1).cumsum(1).flip(1)
+    model.forward = lambda batch: (
+        right(batch) + 1e-3 * model.embedding(batch.given_BT).cumsum(1).flip(1).cumsum(1).flip(1)
+    )
 
 
 def pads_are_counted(model: Any) -> None:

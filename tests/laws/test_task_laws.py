@@ -217,9 +217,18 @@ def broken_tasks() -> dict[str, tuple[Callable[[], TaskCase], Callable[[TaskCase
         "company": (metric(Company), laws.a_score_is_of_rows),
         "total": (metric(Total), laws.a_score_is_of_rows),
         "moody": (metric(Moody), laws.signatures_are_stable),
-        "longer each time": (lambda: with_task(canonical=lambda cfg: lambda text: text + "a"), laws.canonical_form_is_its_own),
-        "nothing is valid": (lambda: with_task(canonical=lambda cfg: lambda text: None), laws.canonical_form_is_its_own),
-        "too strict a rule": (lambda: with_task(rule=lambda cfg, codecs: NoRepeats()), laws.the_rule_admits_every_reference),
+        "longer each time": (
+            lambda: with_task(canonical=lambda cfg: lambda text: text + "a"),
+            laws.canonical_form_is_its_own,
+        ),
+        "nothing is valid": (
+            lambda: with_task(canonical=lambda cfg: lambda text: None),
+            laws.canonical_form_is_its_own,
+        ),
+        "too strict a rule": (
+            lambda: with_task(rule=lambda cfg, codecs: NoRepeats()),
+            laws.the_rule_admits_every_reference,
+        ),
         "drift": (lambda: with_task(augment=drifting), laws.augmentation_is_drawn_from_its_generator),
         "a traceback": (lambda: with_task(read=lambda cfg, value: value["source"]), laws.bad_values_are_bad_records),
         "too few answers": (
@@ -230,7 +239,10 @@ def broken_tasks() -> dict[str, tuple[Callable[[], TaskCase], Callable[[TaskCase
             lambda: with_task(formats={"lines": Format(write=lambda one, n: one.output + "\n")}),
             laws.formats_write_every_prediction,
         ),
-        "no use": (lambda: with_task(utility=lambda one, other: float(one != other)), laws.bins_and_utility_are_defined),
+        "no use": (
+            lambda: with_task(utility=lambda one, other: float(one != other)),
+            laws.bins_and_utility_are_defined,
+        ),
         "another card": (
             lambda: dataclasses.replace(toy(), card={**(toy().card or {}), "metric": "bleu"}),
             laws.the_card_is_the_task_s,

@@ -25,7 +25,14 @@ RNN = RNNConfig(width=96, dropout=0.0)
 def exact_match(task: ToyConfig, model_config: ModelConfig, steps: int, lr: float = 2e-3, seed: int = 1) -> float:
     """Percent of the held-out strings answered exactly, after so many steps."""
     train = TrainConfig(
-        steps=steps, lr=lr, warmup=60, schedule="linear", label_smoothing=0.0, ema=0.98, precision="fp32", evaluate_every=steps
+        steps=steps,
+        lr=lr,
+        warmup=60,
+        schedule="linear",
+        label_smoothing=0.0,
+        ema=0.98,
+        precision="fp32",
+        evaluate_every=steps,
     )
     batch = BatchConfig(tokens=1024)
     both = codecs(task, strings(task, DataConfig(), "train"))

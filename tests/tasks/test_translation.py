@@ -1,0 +1,251 @@
+"""Translation: its data, its files, its floors. Nothing here needs a network."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.data.config import DataConfig
+from core.data.sources import read_records
+from core.errors import BadRecord, ConfigError, DataError
+from core.record import SPLITS, Hypothesis, Prediction, Record
+from tasks.translation import TASK
+from tasks.translation.data import TranslationConfig, clean, divide, read_pairs
+from tasks.translation.files import suspicious
+from tasks.translation.metrics import tokeniser
+
+
+def read(data: DataConfig, split: str = "train", **task: Any) -> list[Record]:
+    return read_records(TASK, TranslationConfig(**task), data, split).records  # pyright: ignore[reportArgumentType]
+
+
+PHRASES = {split: read(DataConfig(source="phrases"), split) for split in SPLITS}
+
+
+def test_phrases_have_disjoint_splits_of_different_sentences() -> None:
+    sources = [record.source for records in PHRASES.values() for record in records]
+    assert len(set(sources)) == len(sources) > 3000
+    assert min(len(PHRASES["dev"]), len(PHRASES["test"])) > 100
+    assert read(DataConfig(source="phrases")) == PHRASES["train"]
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        ("Does the happy bird follow a woman?", "Verfolgt der fröhliche Vogel eine Frau?"),
+        ("A horse helps the old bird.", "Ein Pferd unterstützt den alten Vogel."),
+        ("Does the dog see a quick girl?", "Sieht der Hund ein schnelles Mädchen?"),
+        (
+            "The small teachers want to follow the happy girls.",
+            "Die kleinen Lehrer wollen die fröhlichen Mädchen verfolgen.",
+        ),
+    ],
+)
+def test_phrases_agree_in_gender_case_and_number(english: str, german: str) -> None:
+    known = {record.source: record.target for records in PHRASES.values() for record in records}
+    assert known[english] == german
+
+
+def test_phrases_are_german_only() -> None:
+    with pytest.raises(ConfigError, match="has en-de only, not en-fr"):
+        read(DataConfig(source="phrases"), target_language="fr")
+
+
+TABLES = {
+    "lamp": (
+        {"title": "Turn on  the lamp", "same": "LED", "host": "Connect to {host}", "lines": "One\ntwo"},
+        {"title": "Lampe einschalten", "same": "LED", "host": "Mit {host} verbinden", "lines": "Eins\nzwei"},
+    ),
+    "door": (
+        {"deep": {"er": "Turn on the lamp"}, "lost": "Host {host} lost", "only": "English", "web": "See https://x.y"},
+        {"deep": {"er": "Lampe einschalten"}, "lost": "Host verloren", "web": "Siehe https://x.y"},
+    ),
+    "tank": ({"a": "Turn on the lamp", "b": "{host}"}, {"a": "Lampe anschalten", "b": "{host}"}),
+}
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> zipfile.ZipFile:
+    path = tmp_path / "texts.whl"
+    with zipfile.ZipFile(path, "w") as made:
+        for component, (english, german) in TABLES.items():
+            folder = f"homeassistant/components/{component}/translations"
+            made.writestr(f"{folder}/en.json", json.dumps(english))
+            made.writestr(f"{folder}/de.json", json.dumps(german))
+        made.writestr("homeassistant/components/lamp/strings.json", "{}")
+    return zipfile.ZipFile(path)
+
+
+def test_pairs_are_joined_by_key_and_cleaned_with_the_reasons_counted(wheel: zipfile.ZipFile) -> None:
+    from collections import Counter
+
+    dropped: Counter[str] = Counter()
+    kept = list(clean(read_pairs(wheel, "en", "de"), dropped))
+    assert [(pair.component, pair.path, pair.source, pair.target) for pair in kept] == [
+        ("door", "deep.er", "Turn on the lamp", "Lampe einschalten"),
+        ("lamp", "host", "Connect to {host}", "Mit {host} verbinden"),
+        ("tank", "a", "Turn on the lamp", "Lampe anschalten"),
+    ]
+    assert dropped == {
+        "repeated": 1,
+        "not translated": 1,
+        "of several lines": 1,
+        "with other placeholders": 1,
+        "with references, addresses or markup": 1,
+        "without words": 1,
+    }
+
+
+def test_a_language_that_is_not_there_is_refused(wheel: zipfile.ZipFile) -> None:
+    with pytest.raises(ConfigError, match=r"task\.target_language = 'dee': .*did you mean de\?; it has de en"):
+        list(read_pairs(wheel, "en", "dee"))
+
+
+def test_a_component_is_in_one_split_and_no_test_source_is_in_train() -> None:
+    from collections import Counter
+
+    from tasks.translation.data import Pair
+
+    pairs = [Pair(f"c{c}", str(n), f"Text {n + 7 * c}", f"Wort {n} {c}") for c in range(300) for n in range(10)]
+    splits = divide(pairs, Counter())
+    groups = {split: {record.meta["group"] for record in splits[split]} for split in SPLITS}
+    assert all(groups.values())
+    assert not groups["train"] & groups["dev"]
+    assert not groups["train"] & groups["test"]
+    assert not groups["dev"] & groups["test"]
+    sources = {split: [record.source for record in splits[split]] for split in SPLITS}
+    assert not set(sources["train"]) & {*sources["dev"], *sources["test"]}
+    assert not set(sources["dev"]) & set(sources["test"])
+    assert len(set(sources["test"])) == len(sources["test"])
+
+
+def test_further_translations_are_references() -> None:
+    from collections import Counter
+
+    from core.data.split import split_of
+    from tasks.translation.data import Pair
+
+    tested = next(f"c{n}" for n in range(1000) if split_of(f"c{n}") == "test")
+    (record,) = divide(
+        [Pair(tested, str(n), "Open", answer) for n, answer in enumerate(("Offen", "Öffnen"))], Counter()
+    )["test"]
+    assert record.references == ("Offen", "Öffnen")
+
+
+def write(folder: Path, **texts: str) -> None:
+    for name, text in texts.items():
+        (folder / name.replace("_", ".")).write_text(text, encoding="utf-8")
+
+
+def test_parallel_files_are_joined_line_by_line(tmp_path: Path) -> None:
+    write(tmp_path, train_en="One.\n\nTwo.\n", train_de="Eins.\n\nZwei.\n", dev_en="Three.\n", dev_de="Drei.\n")
+    data = DataConfig(source="files", path=(str(tmp_path),))
+    assert [(record.key, record.source, record.target) for record in read(data)] == [
+        ("train-1", "One.", "Eins."),
+        ("train-3", "Two.", "Zwei."),
+    ]
+    assert len(read(data, "dev")) == 1
+    single = DataConfig(source="files", train=str(tmp_path / "train.en"), dev=str(tmp_path / "dev.en"))
+    assert read(single) == read(data)
+
+
+def test_mismatched_files_name_both_counts_and_the_line(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    lines = ["x" * int(length) for length in random.integers(5, 200, size=300)]
+    german = [line + "yy" for line in lines]
+    del german[180]
+    write(tmp_path, train_en="\n".join(lines) + "\n", train_de="\n".join(german) + "\n")
+    with pytest.raises(DataError) as error:
+        read(DataConfig(source="files", path=(str(tmp_path),)))
+    assert f"{tmp_path / 'train.en'} has 300 lines, {tmp_path / 'train.de'} has 299; " in str(error.value)
+    assert str(error.value).endswith("about line 181")
+
+
+def test_the_suspicious_line_is_found_on_either_side_and_at_either_end() -> None:
+    lengths = [int(length) for length in np.random.default_rng(4).integers(5, 200, size=100)]
+    for at in (0, 50, 99):
+        lost = lengths[:at] + lengths[at + 1 :]
+        assert abs(suspicious(lengths, lost) - at - 1) <= 1
+        assert abs(suspicious(lost, lengths) - at - 1) <= 1
+    assert suspicious([], [3]) == 1
+
+
+def test_a_missing_half_and_an_empty_line_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, train_en="One.\nTwo.\n")
+    data = DataConfig(source="files", path=(str(tmp_path),), holdout=0)
+    with pytest.raises(DataError, match=r"train\.en has no train\.de beside it"):
+        read(data)
+    write(tmp_path, train_de="Eins.\n\n")
+    with pytest.raises(BadRecord, match=r"train\.de:2: empty, but .*train\.en:2 is not"):
+        read(data)
+    assert len(read(DataConfig(source="files", path=(str(tmp_path),), holdout=0, bad="skip"))) == 1
+
+
+def test_tab_separated_pairs(tmp_path: Path) -> None:
+    write(tmp_path, train_tsv="One.\tEins.\nTwo.\tZwei.\textra\nThree.\nFour.\tVier.\n")
+    data = DataConfig(source="files", path=(str(tmp_path),), holdout=0)
+    with pytest.raises(BadRecord, match=r"train\.tsv:2: 3 columns; two \(source, target\) are right"):
+        read(data)
+    found = read_records(
+        TASK, TranslationConfig(), DataConfig(source="files", path=(str(tmp_path),), holdout=0, bad="skip"), "train"
+    )
+    assert [record.target for record in found.records] == ["Eins.", "Vier."]
+    assert "train.tsv:3: no target" in str(found.refused[1])
+
+
+def test_text_files_keep_their_empty_lines(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_bytes("One.\n\nTwo\u2028still two.\r\n".encode())
+    reader = TASK.formats["text"].read
+    assert reader is not None
+    assert [record.source for record in reader(path)] == ["One.", "", "Two\u2028still two."]
+
+
+def test_what_is_written_has_as_many_lines_as_answers() -> None:
+    prediction = Prediction(Record("1", "a\tb"), (Hypothesis("one\ntwo", 0.0), Hypothesis("three", -1.0)))
+    text, tsv = TASK.formats["text"].write, TASK.formats["tsv"].write
+    assert text is not None
+    assert tsv is not None
+    assert text(prediction, 2) == "one two\nthree"
+    assert text(Prediction(Record("1", ""), ()), 1) == ""
+    assert tsv(prediction, 1) == "a b\tone two"
+
+
+def test_codecs_see_the_training_pairs_alone_and_spell_all_others() -> None:
+    codecs = TASK.codecs(TranslationConfig(vocabulary=400), PHRASES["train"][:200])
+    assert codecs.shared
+    assert codecs.target.size <= 400
+    for record in PHRASES["test"]:
+        assert codecs.target.decode(codecs.target.encode(record.target)) == record.target
+
+
+def test_the_translation_memory_answers_with_the_nearest_source() -> None:
+    train = [Record("1", "the door is open", "A"), Record("2", "the window", "B"), Record("3", "the window", "C")]
+    asked = [Record("x", "the window!"), Record("y", "door is open")]
+    assert TASK.baselines["translation-memory"](train, asked) == ["B", "A"]
+    assert TASK.baselines["copy"](train, asked) == ["the window!", "door is open"]
+
+
+def test_the_metric_follows_the_target_language() -> None:
+    assert tokeniser("zh-Hans") == "zh"
+    assert tokeniser("de") == tokeniser("pt-BR") == "13a"
+    assert [metric.name for metric in TASK.metrics(TranslationConfig(ter=True))] == ["bleu", "chrf", "ter"]
+    assert "tok:zh" in TASK.metrics(TranslationConfig(target_language="zh-Hans"))[0].signature
+
+
+def test_gold_scores_best() -> None:
+    gold = [Prediction(record, (Hypothesis(record.target, 0.0),)) for record in PHRASES["test"]]
+    for metric in TASK.metrics(TranslationConfig(ter=True)):
+        assert metric.score(metric.statistics(gold)) == pytest.approx(100 if metric.higher_is_better else 0)
+
+
+def test_impossible_settings_are_refused() -> None:
+    from core.config import Impossible
+
+    with pytest.raises(Impossible, match="source language too"):
+        TranslationConfig(source_language="de")
+    with pytest.raises(Impossible, match="not between 400 and 65000"):
+        TranslationConfig(vocabulary=10)

@@ -1,0 +1,186 @@
+"""The shape of the tree: file sizes, names, what is imported when, what is never called, cards that agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.settings import run_config
+from tasks import TASKS
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("core", "tasks", "benchmarks")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+PLACES = [path.relative_to(ROOT).as_posix() for path in FILES]
+HEAVY = ("torch", "pydantic", "datasets", "sacrebleu", "tokenizers", "tqdm", "rapidfuzz")
+FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+FORBIDDEN_CALLS = {
+    ("eval",): "runs what it is given",
+    ("exec",): "runs what it is given",
+    ("os", "system"): "goes through a shell",
+    ("os", "popen"): "goes through a shell",
+    ("torch", "load"): "runs pickles",
+    ("torch", "save"): "writes pickles",
+    ("yaml", "load"): "runs what it reads",
+}
+MOST_LINES = 400
+
+
+def test_the_top_level_is_what_the_readme_says() -> None:
+    for name in ("pyproject.toml", "README.md", "core", "tasks", "benchmarks", "configs", "tests", "docs", "Makefile"):
+        assert (ROOT / name).exists(), name
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", FILES, ids=PLACES)
+def test_a_file_holds_one_idea(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MOST_LINES, f"{lines} lines; cut it where its second idea begins"
+
+
+@pytest.mark.parametrize("path", FILES, ids=PLACES)
+def test_a_file_has_a_name_of_its_own(path: Path) -> None:
+    assert not re.search(r"(^|_)(utils?|helpers?|common|misc|base|manager)(_|$)", path.stem), (
+        "says nothing: name the idea"
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=PLACES)
+def test_nothing_runs_what_it_reads(path: Path) -> None:
+    assert list(faults(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+def test_the_check_finds_what_it_looks_for() -> None:
+    guilty = """
+import pickle, torch as t, subprocess as s
+from torch import load as fetch
+from os import system
+t.load("x")
+fetch("x")
+system("ls")
+eval("1")
+s.run("ls", shell=True)
+t.nn.Module().load("x")
+"""
+    assert len(list(faults(ast.parse(guilty)))) == 6
+
+
+def faults(tree: ast.AST) -> Iterator[str]:
+    """Calls and imports that no module may have."""
+    names: dict[str, tuple[str, ...]] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                for one in node.names:
+                    names[one.asname or one.name.split(".")[0]] = tuple(
+                        (one.name if one.asname else one.name.split(".")[0]).split(".")
+                    )
+                    if one.name.split(".")[0] in FORBIDDEN_MODULES:
+                        yield f"line {node.lineno}: {one.name} is for pickles"
+            case ast.ImportFrom():
+                for one in node.names:
+                    names[one.asname or one.name] = (*(node.module or "").split("."), one.name)
+                if (node.module or "").split(".")[0] in FORBIDDEN_MODULES:
+                    yield f"line {node.lineno}: {node.module} is for pickles"
+            case _:
+                pass
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = dotted(node.func)
+        called = (*names.get(called[0], called[:1]), *called[1:]) if called else ()
+        if called in FORBIDDEN_CALLS:
+            yield f"line {node.lineno}: {'.'.join(called)} {FORBIDDEN_CALLS[called]}"
+        for keyword in node.keywords:
+            if keyword.arg == "shell" and not (
+                isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+            ):
+                yield f"line {node.lineno}: shell= goes through a shell"
+
+
+def dotted(node: ast.expr) -> tuple[str, ...]:
+    """`a.b.c` as its parts; empty for what is no plain name."""
+    match node:
+        case ast.Name():
+            return (node.id,)
+        case ast.Attribute():
+            inner = dotted(node.value)
+            return (*inner, node.attr) if inner else ()
+        case _:
+            return ()
+
+
+def test_a_listing_is_quick_and_imports_no_library() -> None:
+    code = (
+        "import sys, runpy; sys.argv = ['tasks']\n"
+        "try: runpy.run_module('tasks', run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        f"assert not set(sys.modules) & {{*{HEAVY!r}, 'numpy'}}, sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    best = 9.0
+    for _ in range(3):
+        begun = time.perf_counter()
+        listed = subprocess.run([sys.executable, "-m", "tasks"], cwd=ROOT, check=True, capture_output=True, text=True)
+        best = min(best, time.perf_counter() - begun)
+    assert best < 0.5
+    for name in TASKS.names():
+        card = TASKS.card(name)
+        (line,) = (line for line in listed.stdout.splitlines() if line.split()[0] == name)
+        for cell in (card.summary, card.data, card.metric):
+            assert cell in line
+
+
+def test_names_and_configs_import_no_torch() -> None:
+    tasks = [f"tasks.{path.parent.name}" for path in sorted((ROOT / "tasks").glob("*/card.toml"))]
+    assert {"tasks.roman", "tasks.translation"} <= set(tasks)
+    modules = [
+        "core.record",
+        "core.errors",
+        "core.task",
+        "core.config_toml",
+        "core.settings",
+        "core.registry",
+        "core.cli",
+        *tasks,
+    ]
+    code = f"import sys, {', '.join(modules)}\nfound = set(sys.modules) & {{*{HEAVY!r}}}\nassert not found, found"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tasks").glob("*/card.toml")), ids=lambda path: path.parent.name)
+def test_a_card_agrees_with_its_task(path: Path) -> None:
+    name = path.parent.name
+    card, task = TASKS.card(name), TASKS[name]
+    assert tomllib.loads(path.read_text(encoding="utf-8")).keys() <= {"name", "summary", "data", "metric", "extra"}
+    run_config(task.config)
+    assert card.metric == task.metrics(task.config())[0].name
+    assert card.summary
+    assert card.data
+    if card.extra:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        extras = project["optional-dependencies"]
+        assert card.extra in extras
+        assert card.extra in " ".join(extras["tasks"]), f"the extra `tasks` lacks {card.extra}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tasks").glob("*/card.toml")), ids=lambda path: path.parent.name)
+def test_every_task_has_the_same_files(path: Path) -> None:
+    for verb in ("train", "evaluate", "predict"):
+        code = (path.parent / f"{verb}.py").read_text(encoding="utf-8")
+        assert len(code.splitlines()) <= 10, f"{verb}.py is five lines and never grows: what varies belongs elsewhere"
+    for config in ("tiny.toml", "default.toml"):
+        assert (ROOT / "configs" / path.parent.name / config).is_file(), config
+
+
+def test_comments_promise_nothing() -> None:
+    for path in FILES:
+        assert not re.search(r"\b(TODO|FIXME|XXX)\b", path.read_text(encoding="utf-8")), path

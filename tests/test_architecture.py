@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import resource
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,12 +126,13 @@ def test_a_listing_is_quick_and_imports_no_library() -> None:
         f"assert not set(sys.modules) & {{*{HEAVY!r}, 'numpy'}}, sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    best = 9.0
+    seconds: list[float] = []
     for _ in range(3):
-        begun = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         listed = subprocess.run([sys.executable, "-m", "tasks"], cwd=ROOT, check=True, capture_output=True, text=True)
-        best = min(best, time.perf_counter() - begun)
-    assert best < 0.5
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 0.5, "of the processor's time, since the machine may be busy with other tests"
     for name in TASKS.names():
         card = TASKS.card(name)
         (line,) = (line for line in listed.stdout.splitlines() if line.split()[0] == name)

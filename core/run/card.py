@@ -13,7 +13,7 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
     """Facts only, each taken from the run's own records."""
     environment = facts["environment"]
     rows = [
-        f"| {name} | {one['value']:.4g} | {interval(one['interval'])} | `{one['signature']}` |"
+        f"| {name} | {one['value']:.4g} | {interval(one['interval'])} | {escaped(one['signature'])} |"
         for name, one in result["metrics"].items()
     ]
     return "\n".join(
@@ -21,7 +21,7 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
             f"# {task.name}: a trained run",
             "",
             f"A {cfg.model.kind} of {facts['parameters']:,} parameters, trained on {facts['records']['train']:,} records of"
-            f" `{cfg.data.source}` for {result['step']:,} steps ({result['minutes']:.1f} minutes; {result['reason']}).",
+            f" `{facts['data']['source']}` for {result['step']:,} steps ({result['minutes']:.1f} minutes; {result['reason']}).",
             "",
             f"Scores of the best checkpoint (step {result['best_step']:,}) on {result['n']:,} dev records:",
             "",
@@ -47,3 +47,8 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
 def interval(ends: list[float] | None) -> str:
     """[low, high], or a dash."""
     return f"[{ends[0]:.4g}, {ends[1]:.4g}]" if ends else "-"
+
+
+def escaped(signature: str) -> str:
+    """As code in a cell of a table."""
+    return "`" + signature.replace("|", "\\|") + "`"

@@ -11,7 +11,7 @@ from core.decode.predict import predict_records
 from core.errors import ConfigError, DataError
 from core.record import Prediction, Split
 from core.run.folder import existing_run, write_json
-from core.run.prepared import SplitRecords, read_split
+from core.run.prepared import SplitRecords, read_split, source_name
 from core.run.progress import progress_bar
 from core.run.scoring import Floor, Score, floors, score, table
 from core.run.stored import StoredRun, load_run
@@ -41,7 +41,7 @@ def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     elif task.baselines:
         print("baselines need the training data: evaluate on the run's own split to see them", file=sys.stderr)
     print(
-        f"{task.name}, {split}: {len(predictions)} records of {cfg.data.source}, {run.folder.path} at step {run.step}"
+        f"{task.name}, {split}: {len(predictions)} records of {source_name(task, cfg)}, {run.folder.path} at step {run.step}"
     )
     print(table(scores, trivial))
     for one in scores.values():
@@ -97,7 +97,7 @@ def result(
     return {
         "task": run.task.name,
         "run": run.folder.path.name,
-        "data": cfg.data.source,
+        "data": source_name(run.task, cfg),
         "split": found.split,
         "sha256": found.sha256,
         "n": len(found.records),

@@ -45,6 +45,11 @@ def read_split(task: Task[Any], cfg: RunConfig, split: Split) -> SplitRecords:
     return SplitRecords(split, found.records, digest(found.records), tuple(found.refused))
 
 
+def source_name(task: Task[Any], cfg: RunConfig) -> str:
+    """`builtin` by its own name."""
+    return next(iter(task.sources)) if cfg.data.source == "builtin" and task.sources else cfg.data.source
+
+
 def digest(records: Sequence[Record]) -> str:
     """sha256 over keys, sources, targets and further references: results compare only where it is equal."""
     found = hashlib.sha256()

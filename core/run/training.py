@@ -23,7 +23,7 @@ from core.record import Prediction, Record
 from core.run.card import card
 from core.run.dry import dry_run
 from core.run.folder import RunFolder, existing_run, new_run, newest_unfinished, read_json, write_json, write_text
-from core.run.prepared import TrainingData, choose_device, make_model, make_rule, training_data
+from core.run.prepared import TrainingData, choose_device, make_model, make_rule, source_name, training_data
 from core.run.progress import progress_bar
 from core.run.saving import save
 from core.run.scoring import Score, score, table
@@ -58,8 +58,8 @@ def train(task: Task[Any], arguments: TrainArguments) -> int:
     if stored is not None and (changed := check_resume(stored.facts["environment"], facts)):
         raise ConfigError(f"{folder.path}: an exact resume needs the same machine: {'; '.join(changed)}")
     data = training_data(task, cfg, load_codecs(stored.codecs, task.codec_types) if stored else None)
-    if stored is not None and stored.facts["data"] != data_facts(cfg, data):
-        old, new = stored.facts["data"], data_facts(cfg, data)
+    if stored is not None and stored.facts["data"] != data_facts(task, cfg, data):
+        old, new = stored.facts["data"], data_facts(task, cfg, data)
         said = "; ".join(f"{name}: {old.get(name)} -> {new[name]}" for name in new if old.get(name) != new[name])
         raise ConfigError(f"{folder.path}: the data has changed since it was saved: {said}")
     Training(task, cfg, folder, data, device, facts, stored).run()
@@ -92,9 +92,9 @@ def open_run(task: Task[Any], arguments: TrainArguments) -> tuple[RunFolder, Run
     return folder, stored, True
 
 
-def data_facts(cfg: RunConfig, data: TrainingData) -> dict[str, Any]:
+def data_facts(task: Task[Any], cfg: RunConfig, data: TrainingData) -> dict[str, Any]:
     """What identifies the data of a run."""
-    return {"source": cfg.data.source, "train": data.train.sha256, "dev": data.dev.sha256}
+    return {"source": source_name(task, cfg), "train": data.train.sha256, "dev": data.dev.sha256}
 
 
 class Training:
@@ -154,7 +154,7 @@ class Training:
             {
                 "task": self.task.name,
                 "refused": len(refused),
-                "data": data_facts(self.cfg, self.data),
+                "data": data_facts(self.task, self.cfg, self.data),
                 "records": counts,
                 "parameters": size,
                 "seed": self.cfg.seed,
@@ -164,7 +164,7 @@ class Training:
         where = f"{self.trainer.device}, {self.trainer.precision}, {torch.get_num_threads()} threads"
         print(
             f"{self.task.name}: {counts['train']:,} training and {counts['dev']:,} dev records of"
-            f" {self.cfg.data.source}; {self.cfg.model.kind}, {size:,} parameters; {where}; run {self.folder.path}",
+            f" {source_name(self.task, self.cfg)}; {self.cfg.model.kind}, {size:,} parameters; {where}; run {self.folder.path}",
             file=sys.stderr,
         )
 
@@ -215,7 +215,7 @@ class Training:
             model=self.model,
             trainer=self.trainer,
             environment=self.facts,
-            data=data_facts(self.cfg, self.data),
+            data=data_facts(self.task, self.cfg, self.data),
             score=None if first is None else {first.metric.name: first.value},
         )
 
@@ -235,7 +235,7 @@ class Training:
             "reason": reason,
             "task": self.task.name,
             "split": "dev",
-            "data": self.cfg.data.source,
+            "data": source_name(self.task, self.cfg),
             "sha256": self.data.dev.sha256,
             "n": len(predictions),
             "step": self.trainer.step,

@@ -57,7 +57,7 @@ class TaskCase:
 
 def task_case(task: Task[Any], config: RunConfig, card: Mapping[str, Any] | None = None) -> TaskCase:
     """Read all splits and fit the codecs, once for all laws."""
-    records = {split: list(read(task, config, split)) for split in SPLITS}
+    records: dict[Split, list[Record]] = {split: list(read(task, config, split)) for split in SPLITS}
     return TaskCase(task, config, records, task.codecs(config.task, records["train"]), card)
 
 
@@ -339,18 +339,16 @@ def formats_write_every_prediction(case: TaskCase) -> None:
         assert form.read or form.write, f"format {name} neither reads nor writes"
         assert not form.read or form.endings, f"format {name} reads, but no ending says which files"
         assert all(ending.startswith(".") for ending in form.endings), f"format {name}: endings {form.endings}"
-        for record, output in zip(records, outputs, strict=True) if form.write else ():
+        if form.write is None:
+            continue
+        for record, output in zip(records, outputs, strict=True):
             for number in (0, 1, 3):
-                hypotheses = tuple(Hypothesis(output, -float(n), finish="end") for n in range(number))
-                prediction = Prediction(record, hypotheses)
-                text: object = form.write(prediction, max(number, 1))  # pyright: ignore[reportOptionalCall]
+                hypotheses = tuple(Hypothesis(output, -float(n)) for n in range(number))
+                first, again = (form.write(Prediction(record, hypotheses), max(number, 1)) for _ in range(2))
+                text: object = first
                 assert isinstance(text, str), f"format {name} writes {type(text).__name__}, not text"
-                assert not text.endswith("\n"), (
-                    f"format {name} ends {number} answers with a newline: the caller adds it"
-                )
-                assert form.write(prediction, max(number, 1)) == text, (
-                    f"format {name} writes another text the second time"
-                )  # pyright: ignore[reportOptionalCall]
+                assert not text.endswith("\n"), f"format {name} ends {number} answers with a newline of its own"
+                assert again == text, f"format {name} writes {again!r} the second time, {text!r} the first"
 
 
 def bins_and_utility_are_defined(case: TaskCase) -> None:

@@ -20,6 +20,10 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @config
 class ToyConfig:
+    """The [task] table of a toy."""
+
+    """What the strings are like, and what becomes of them."""
+
     what: Literal["copy", "reverse", "sort"] = "copy"
     letters: AtLeast1 = 8
     """Size of the alphabet."""

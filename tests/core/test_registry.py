@@ -124,7 +124,7 @@ def test_a_name_claimed_twice_names_both_and_harms_no_other(site: Site) -> None:
     site.whole("fine")
     assert site.registry.names() == ["fine", "same"]
     for ask in (site.registry.card, site.registry.__getitem__):
-        with pytest.raises(ConfigError, match="same: claimed by dist-one 1.2 .* and dist-other 1.2 .*uninstall one"):
+        with pytest.raises(ConfigError, match=r"same: claimed by dist-one 1.2 .* and dist-other 1.2 .*uninstall one"):
             ask("same")
     assert site.registry["fine"].name == "fine"
 
@@ -168,7 +168,7 @@ def test_what_fails_to_import_is_shown_with_its_own_traceback(site: Site, code: 
 )
 def test_a_missing_part_is_named(site: Site, change: str, said: str) -> None:
     site.whole("partial", change)
-    with pytest.raises(BrokenTask, match="partial: dist-partial 1.2: partial_module:TASK: ") as caught:
+    with pytest.raises(BrokenTask, match=r"partial: dist-partial 1.2: partial_module:TASK: ") as caught:
         site.registry["partial"]
     assert said in str(caught.value)
 
@@ -178,7 +178,7 @@ def test_name_and_type_must_agree(site: Site) -> None:
     site.add("number", "TASK = 7\n")
     with pytest.raises(BrokenTask, match="it is named 'other', its entry point 'one'"):
         site.registry["one"]
-    with pytest.raises(BrokenTask, match="is of type int, not a core.task.Task"):
+    with pytest.raises(BrokenTask, match=r"is of type int, not a core.task.Task"):
         site.registry["number"]
 
 
@@ -192,7 +192,7 @@ def test_name_and_type_must_agree(site: Site) -> None:
 )
 def test_a_bad_card_is_refused_by_its_place(site: Site, card: str, said: str) -> None:
     site.add("carded", WHOLE.format(name="carded", change=""), card=card)
-    with pytest.raises(ConfigError, match="carded: dist-carded 1.2: .*card.toml") as caught:
+    with pytest.raises(ConfigError, match=r"carded: dist-carded 1.2: .*card.toml") as caught:
         site.registry.card("carded")
     assert said in str(caught.value)
     assert site.registry["carded"].name == "carded"

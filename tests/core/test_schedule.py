@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -26,8 +27,8 @@ def test_the_warm_up_is_linear_and_meets_the_peak(kind: Schedule) -> None:
 def test_never_above_the_peak_never_rising_after_it(kind: Schedule, warmup: int, final: float) -> None:
     every = [learning_rate(n, peak=2.0, warmup=warmup, steps=1000, kind=kind, final=final) for n in range(1, 1201)]
     assert all(math.isfinite(one) and 0 <= one <= 2 + 1e-12 for one in every)
-    assert all(one >= after - 1e-12 for one, after in zip(every[warmup:], every[warmup + 1 :], strict=False))
-    assert all(one < after for one, after in zip(every[: warmup - 1], every[1:warmup], strict=False))
+    assert all(one >= after - 1e-12 for one, after in pairwise(every[warmup:]))
+    assert all(one < after for one, after in pairwise(every[:warmup]))
 
 
 @pytest.mark.parametrize("kind", ["cosine", "linear"])

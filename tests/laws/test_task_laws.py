@@ -65,7 +65,7 @@ def test_every_task_has_a_card(name: str) -> None:
     assert case_of(name).card is not None
 
 
-@pytest.mark.parametrize("law", (*MODEL_LAWS, *SEARCH_LAWS), ids=law_name)
+@pytest.mark.parametrize("law", [*MODEL_LAWS, *SEARCH_LAWS], ids=law_name)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_of_every_task(name: str, law: Callable[[ModelCase], None]) -> None:
     for case in models_of(name):

@@ -17,7 +17,8 @@ from core.task import Task
 from core.testing.config_laws import CONFIG_LAWS, ConfigCase
 from core.testing.model_laws import MODEL_LAWS
 from core.testing.search_laws import SEARCH_LAWS
-from core.testing.task_laws import TASK_LAWS, TaskCase, task_case
+from core.testing.task_case import TaskCase, task_case
+from core.testing.task_laws import TASK_LAWS
 from core.testing.tiny import ModelCase, Pair, law_name, model_case, small, spread
 from core.testing.training_laws import TRAINING_LAWS, TrainingCase, training_case
 

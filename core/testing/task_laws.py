@@ -3,75 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
-from typing import Any
 
 import numpy as np
 import torch
 
 from core.codec.store import dump_codecs, load_codecs
-from core.codec.types import EOS, PAD, UNK, Codecs, Featurizer, as_encoded
+from core.codec.types import EOS, PAD, UNK, Featurizer, as_encoded
 from core.data.batch import collate
-from core.data.sources import read_records
 from core.decode.constraints import teacher_forced
 from core.decode.search import limits
 from core.errors import DataError
 from core.record import SPLITS, Hypothesis, Prediction, Record, Split
-from core.settings import RunConfig
-from core.task import Metric, Task
-from core.testing.tiny import Pair, same_arrays, spread
+from core.task import Metric
+from core.testing.task_case import SAMPLE, TaskCase, read
+from core.testing.tiny import same_arrays, spread
 
 # B batch, T target, V vocabulary
-
-SAMPLE = 40
-"""Records of each split that the costlier laws look at."""
-
-
-@dataclass(frozen=True)
-class TaskCase:
-    """A task with the data of one of its configs."""
-
-    task: Task[Any]
-    config: RunConfig
-    records: Mapping[Split, list[Record]]
-    codecs: Codecs
-    card: Mapping[str, Any] | None = None
-    """What card.toml says, where it was found."""
-
-    @property
-    def sample(self) -> list[Record]:
-        """Some of every split."""
-        return [record for split in SPLITS for record in spread(self.records[split], SAMPLE)]
-
-    @property
-    def metrics(self) -> Sequence[Metric]:
-        return self.task.metrics(self.config.task)
-
-    def pairs(self, records: Sequence[Record]) -> list[Pair]:
-        """As numbers."""
-        encode = self.codecs.source.encode
-        return [(as_encoded(encode(one.source)), list(self.codecs.target.encode(one.target))) for one in records]
-
-
-def task_case(task: Task[Any], config: RunConfig, card: Mapping[str, Any] | None = None) -> TaskCase:
-    """Read all splits and fit the codecs, once for all laws."""
-    records: dict[Split, list[Record]] = {split: list(read(task, config, split)) for split in SPLITS}
-    return TaskCase(task, config, records, task.codecs(config.task, records["train"]), card)
-
-
-def read(task: Task[Any], config: RunConfig, split: Split) -> Iterator[Record]:
-    """Straight from the task's source, or by core's readers where the config names one."""
-    name = source_name(task, config)
-    if name not in task.sources:
-        return iter(read_records(task, config.task, config.data, split).records)
-    return task.sources[name](config.task, config.data, split)
-
-
-def source_name(task: Task[Any], config: RunConfig) -> str:
-    """`builtin` is the task's first."""
-    return next(iter(task.sources)) if config.data.source == "builtin" else config.data.source
 
 
 def every_split_has_records(case: TaskCase) -> None:

@@ -23,7 +23,7 @@ from core.run.folder import RunFolder
 from core.run.training import train
 from core.settings import RunConfig
 from core.task import Task
-from core.testing.task_laws import TaskCase, source_name
+from core.testing.task_case import TaskCase, source_name
 from core.testing.tiny import spread
 from core.train.checkpoint import read_checkpoint
 

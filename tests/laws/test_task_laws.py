@@ -27,7 +27,8 @@ from core.testing import task_laws
 from core.testing.check import card_of, model_cases
 from core.testing.model_laws import MODEL_LAWS
 from core.testing.search_laws import SEARCH_LAWS
-from core.testing.task_laws import TASK_LAWS, TaskCase, task_case
+from core.testing.task_case import TaskCase, task_case
+from core.testing.task_laws import TASK_LAWS
 from core.testing.tiny import ModelCase, law_name
 from core.testing.toys import TOY, ToyConfig, strings
 from tasks import TASKS

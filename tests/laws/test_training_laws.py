@@ -16,7 +16,7 @@ from core.data.stream import Cursor
 from core.model.config import ModelConfig, RNNConfig, TransformerConfig
 from core.settings import run_config
 from core.testing import training_laws
-from core.testing.task_laws import task_case
+from core.testing.task_case import task_case
 from core.testing.tiny import law_name, small
 from core.testing.toys import TOY, ToyConfig
 from core.testing.training_laws import TRAINING_LAWS, TrainingCase, training_case

@@ -1,0 +1,62 @@
+"""A task with its data, as the laws look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.codec.types import Codecs, as_encoded
+from core.data.sources import read_records
+from core.record import SPLITS, Record, Split
+from core.settings import RunConfig
+from core.task import Metric, Task
+from core.testing.tiny import Pair, spread
+
+SAMPLE = 40
+"""Records of each split that the costlier laws look at."""
+
+
+@dataclass(frozen=True)
+class TaskCase:
+    """A task with the data of one of its configs."""
+
+    task: Task[Any]
+    config: RunConfig
+    records: Mapping[Split, list[Record]]
+    codecs: Codecs
+    card: Mapping[str, Any] | None = None
+    """What card.toml says, where it was found."""
+
+    @property
+    def sample(self) -> list[Record]:
+        """Some of every split."""
+        return [record for split in SPLITS for record in spread(self.records[split], SAMPLE)]
+
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        return self.task.metrics(self.config.task)
+
+    def pairs(self, records: Sequence[Record]) -> list[Pair]:
+        """As numbers."""
+        encode = self.codecs.source.encode
+        return [(as_encoded(encode(one.source)), list(self.codecs.target.encode(one.target))) for one in records]
+
+
+def task_case(task: Task[Any], config: RunConfig, card: Mapping[str, Any] | None = None) -> TaskCase:
+    """Read all splits and fit the codecs, once for all laws."""
+    records: dict[Split, list[Record]] = {split: list(read(task, config, split)) for split in SPLITS}
+    return TaskCase(task, config, records, task.codecs(config.task, records["train"]), card)
+
+
+def read(task: Task[Any], config: RunConfig, split: Split) -> Iterator[Record]:
+    """Straight from the task's source, or by core's readers where the config names one."""
+    name = source_name(task, config)
+    if name not in task.sources:
+        return iter(read_records(task, config.task, config.data, split).records)
+    return task.sources[name](config.task, config.data, split)
+
+
+def source_name(task: Task[Any], config: RunConfig) -> str:
+    """`builtin` is the task's first."""
+    return next(iter(task.sources)) if config.data.source == "builtin" else config.data.source

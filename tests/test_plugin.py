@@ -18,6 +18,8 @@ from core.settings import run_config
 from tasks import TASKS
 from tests.conftest import ROOT, Typed
 
+pytestmark = pytest.mark.xdist_group("plugin")  # one worker installs the packages for all
+
 
 def install(package: Path, site: Path) -> None:
     """By pip, from a copy, since building leaves its traces beside the source."""
@@ -94,7 +96,7 @@ def test_what_is_generated_is_in_good_style(place: Path) -> None:
     for command in (("format", "--check"), ("check",)):
         config = ("--config", str(ROOT / "pyproject.toml"))
         done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, *config, "."],
+            [sys.executable, "-m", "ruff", *command, "--no-cache", *config, "."],
             cwd=place / "package",
             capture_output=True,
             text=True,

@@ -7,11 +7,12 @@ import io
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from core.errors import UserError
+from core.model.config import ModelConfig
 from core.settings import RunConfig
 from core.task import Task
 from core.testing.config_laws import CONFIG_LAWS, ConfigCase
@@ -19,7 +20,7 @@ from core.testing.model_laws import MODEL_LAWS
 from core.testing.search_laws import SEARCH_LAWS
 from core.testing.task_case import TaskCase, task_case
 from core.testing.task_laws import TASK_LAWS
-from core.testing.tiny import ModelCase, Pair, law_name, model_case, small, spread
+from core.testing.tiny import ModelCase, Moot, Pair, law_name, model_case, small, spread
 from core.testing.training_laws import TRAINING_LAWS, TrainingCase, training_case
 
 C = TypeVar("C")
@@ -33,15 +34,16 @@ def check(
     task: Task[Any], configs: Sequence[Path], *, report: Callable[[str], None] = print, quick: bool = False
 ) -> int:
     """How many laws fail. One line each; `quick` leaves out those that train. Data is that of tiny.toml, or of the first config."""
-    held = failed = 0
+    count = {"ok": 0, "FAILED": 0, "moot": 0}
     for name, claim in claims(task, configs, quick=quick):
         begun = time.perf_counter()
-        fault = broken(claim)
+        verdict, reason = judged(claim)
         seconds = time.perf_counter() - begun
-        held, failed = held + (fault is None), failed + (fault is not None)
-        report(f"{'ok    ' if fault is None else 'FAILED'} {seconds:5.1f} s  {name}" + (f": {fault}" if fault else ""))
-    report(f"{task.name}: {held} laws hold, {failed} fail")
-    return failed
+        count[verdict] += 1
+        report(f"{verdict:<6} {seconds:5.1f} s  {name}" + (f": {reason}" if reason else ""))
+    moot = f"; {count['moot']} speak of parts that this task does not have" if count["moot"] else ""
+    report(f"{task.name}: {count['ok']} laws hold, {count['FAILED']} fail{moot}")
+    return count["FAILED"]
 
 
 def claims(task: Task[Any], configs: Sequence[Path], *, quick: bool) -> Iterator[Claim]:
@@ -63,7 +65,7 @@ def claims(task: Task[Any], configs: Sequence[Path], *, quick: bool) -> Iterator
         return
     yield from laws(TASK_LAWS, made[0], tiny.name)
     models: list[ModelCase] = []
-    chosen = [loaded[tiny]] if quick else list(loaded.values())
+    chosen = {path.name: cfg for path, cfg in loaded.items() if path == tiny or not quick}
     yield "the models can be built", lambda: models.extend(model_cases(made[0], chosen))
     for case in models:
         yield from laws((*MODEL_LAWS, *SEARCH_LAWS), case, case.name)
@@ -80,22 +82,24 @@ def laws(them: Sequence[Callable[[C], None]], case: C, subject: str) -> Iterator
         yield f"{law_name(law)} ({subject})", lambda law=law: law(case)
 
 
-def broken(claim: Callable[[], None]) -> str | None:
-    """Why it does not hold, on one line; what it prints is kept back."""
+def judged(claim: Callable[[], None]) -> tuple[Literal["ok", "FAILED", "moot"], str]:
+    """Whether it holds, and on one line why not; what it prints is kept back."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
             claim()
+        except Moot as reason:
+            return "moot", str(reason)
         except AssertionError as error:
-            return one_line(str(error) or "an assertion without a message")
+            return "FAILED", one_line(str(error) or "an assertion without a message")
         except UserError as error:
-            return one_line(str(error))
+            return "FAILED", one_line(str(error))
         except Exception as error:
             frame = error.__traceback__
             while frame is not None and frame.tb_next is not None:
                 frame = frame.tb_next
             place = f" at {frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else ""
-            return one_line(f"{type(error).__name__}: {error}{place}")
-    return None
+            return "FAILED", one_line(f"{type(error).__name__}: {error}{place}")
+    return "ok", ""
 
 
 def one_line(text: str, most: int = 600) -> str:
@@ -125,17 +129,18 @@ def card_of(task: Task[Any]) -> dict[str, Any] | None:
     return tomllib.loads(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else None
 
 
-def model_cases(case: TaskCase, configs: Sequence[RunConfig]) -> list[ModelCase]:
-    """The different models of these configs, at a small size, over the task's own records, rule and prefix features."""
+def model_cases(case: TaskCase, configs: Mapping[str, RunConfig]) -> list[ModelCase]:
+    """The different models of these files, at a small size, over the task's own records, rule and prefix features."""
     task, cfg = case.task, case.config
     pairs = short_pairs(case)
     rule = task.rule(cfg.task, case.codecs) if task.rule else None
     features = task.features(cfg.task, case.codecs) if task.features else None
-    models = list(dict.fromkeys(small(one.model) for one in configs))
-    names = [model.kind if number == 0 else f"{model.kind} {number + 1}" for number, model in enumerate(models)]
+    files: dict[ModelConfig, str] = {}
+    for name, one in configs.items():
+        files.setdefault(small(one.model), name)
     return [
-        model_case(name, model, case.codecs, pairs, rule=rule, features=features)
-        for name, model in zip(names, models, strict=True)
+        model_case(f"the {model.kind} of {name}", model, case.codecs, pairs, rule=rule, features=features)
+        for model, name in files.items()
     ]
 
 

@@ -18,7 +18,7 @@ from core.errors import DataError
 from core.record import SPLITS, Hypothesis, Prediction, Record, Split
 from core.task import Metric
 from core.testing.task_case import SAMPLE, TaskCase, read
-from core.testing.tiny import same_arrays, spread
+from core.testing.tiny import Moot, same_arrays, spread
 
 # B batch, T target, V vocabulary
 
@@ -97,7 +97,7 @@ def sources_can_be_read_back(case: TaskCase) -> None:
     codec = case.codecs.source
     records = [record for record in case.sample if isinstance(record.source, str)]
     if isinstance(codec, Featurizer) or len(records) < len(case.sample):
-        return
+        raise Moot("sources are no text")
     ratios: list[float] = []
     for record in records:
         output = codec.decode(codec.encode(record.source))
@@ -212,7 +212,7 @@ def signatures_are_stable(case: TaskCase) -> None:
 def canonical_form_is_its_own(case: TaskCase) -> None:
     """Every reference has a canonical form, and the canonical form of that is itself."""
     if case.task.canonical is None:
-        return
+        raise Moot("the task has no canonical form")
     canonical = case.task.canonical(case.config.task)
     for record, output in zip(case.sample, gold(case, case.sample), strict=True):
         form = canonical(output)
@@ -223,7 +223,7 @@ def canonical_form_is_its_own(case: TaskCase) -> None:
 def the_rule_admits_every_reference(case: TaskCase) -> None:
     """Teacher-forced, each token of each reference is legal, without a limit and well within the search's."""
     if case.task.rule is None:
-        return
+        raise Moot("the task has no rule")
     rule = case.task.rule(case.config.task, case.codecs)
     pairs = case.pairs(case.sample)
     for begin in range(0, len(pairs), 16):
@@ -248,7 +248,7 @@ def augmentation_is_drawn_from_its_generator(case: TaskCase) -> None:
     """Equal generators give equal variants; a variant keeps its record's key and can be encoded."""
     vary = case.task.augment(case.config.task) if case.task.augment else None
     if vary is None:
-        return
+        raise Moot("the task varies no records")
     for record in spread(case.records["train"], SAMPLE):
         before = as_text(record)
         one, other = (vary(record, np.random.default_rng(6)) for _ in range(2))
@@ -260,6 +260,8 @@ def augmentation_is_drawn_from_its_generator(case: TaskCase) -> None:
 
 def bad_values_are_bad_records(case: TaskCase) -> None:
     """What can be no source is refused with BadRecord or DataError, or accepted; never with another exception."""
+    if case.task.read is None and case.task.read_target is None:
+        raise Moot("the task reads strings as they are")
     for side, read_value in (("source", case.task.read), ("target", case.task.read_target)):
         for wrong in (None, 3.5, True, {}, [], {"nonsense": [1]}, [None]) if read_value else ():
             try:
@@ -272,6 +274,8 @@ def bad_values_are_bad_records(case: TaskCase) -> None:
 
 def baselines_answer_every_record(case: TaskCase) -> None:
     """One output a record, text, the same each time."""
+    if not case.task.baselines:
+        raise Moot("the task has no baselines")
     train, records = spread(case.records["train"], 200), case.records["dev"][:8]
     for name, baseline in case.task.baselines.items():
         outputs: list[object] = list(baseline(train, records))
@@ -282,6 +286,8 @@ def baselines_answer_every_record(case: TaskCase) -> None:
 
 def formats_write_every_prediction(case: TaskCase) -> None:
     """Text without a final newline, for one answer, for several and for none; endings begin with a dot."""
+    if not case.task.formats:
+        raise Moot("the task has no formats of its own")
     records = case.records["dev"][:4]
     outputs = gold(case, records)
     for name, form in case.task.formats.items():
@@ -302,6 +308,8 @@ def formats_write_every_prediction(case: TaskCase) -> None:
 
 def bins_and_utility_are_defined(case: TaskCase) -> None:
     """Every record has a bin in every breakdown; no output is of more use than the right one."""
+    if not case.task.bins and case.task.utility is None:
+        raise Moot("the task has neither")
     for name, bin_of in case.task.bins.items():
         for record in case.sample:
             found: object = bin_of(record)
@@ -315,10 +323,10 @@ def bins_and_utility_are_defined(case: TaskCase) -> None:
             assert own >= max(use) - 1e-9, f"{one!r} is of use {own} where it is the answer, elsewhere {max(use)}"
 
 
-def the_card_is_the_task_s(case: TaskCase) -> None:
+def the_card_agrees_with_the_task(case: TaskCase) -> None:
     """card.toml, which is read without importing the task, agrees with it."""
     if case.card is None:
-        return
+        raise Moot("no card.toml lies beside the task")
     for field in ("name", "summary", "data", "metric"):
         text = case.card.get(field)
         assert isinstance(text, str) and text and "\n" not in text, (
@@ -374,5 +382,5 @@ TASK_LAWS: tuple[Callable[[TaskCase], None], ...] = (
     baselines_answer_every_record,
     formats_write_every_prediction,
     bins_and_utility_are_defined,
-    the_card_is_the_task_s,
+    the_card_agrees_with_the_task,
 )

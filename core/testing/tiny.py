@@ -23,6 +23,11 @@ from core.model.state import Memory, State
 
 # B batch, K hypotheses, S source, T target, F features, V vocabulary
 
+
+class Moot(Exception):
+    """Raised by a law that a case gives nothing to hold against: the reason."""
+
+
 Pair = tuple[Encoded, list[int]]
 """A source and its target (without BOS and EOS), as numbers."""
 

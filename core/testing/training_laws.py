@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ from core.run.folder import RunFolder
 from core.run.training import train
 from core.settings import RunConfig
 from core.task import Task
-from core.testing.task_case import TaskCase, source_name
+from core.testing.task_case import TaskCase
 from core.testing.tiny import spread
 from core.train.checkpoint import read_checkpoint
 
@@ -138,14 +139,13 @@ def training_case(case: TaskCase) -> TrainingCase:
     def source(cfg: Any, data: DataConfig, split: Split) -> Iterator[Record]:
         return iter(few[split])
 
-    name = source_name(case.task, case.config)
-    task = replace(case.task, sources={name: source}, codecs=lambda cfg, train: case.codecs)
+    task = replace(case.task, sources={"few": source}, codecs=lambda cfg, train: case.codecs)
     cfg = case.config
     return TrainingCase(
         task,
         replace(
             cfg,
-            data=replace(cfg.data, source=name, limit=0),
+            data=replace(cfg.data, source="few", path=(), train="", dev="", test="", limit=0),
             batch=replace(
                 cfg.batch, tokens=10 * (size + 1), window=25, workers=0, longest=max(cfg.batch.longest, size + 1)
             ),
@@ -184,7 +184,8 @@ def interrupted_and_resumed_is_unbroken(case: TrainingCase) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder, stopped = Path(place) / "run", False
         try:
-            case.run(folder, case.config, stop)
+            with silence():
+                case.run(folder, case.config, stop)
         except Interrupted:
             stopped = True
         assert stopped, "a signal did not stop the run"
@@ -223,6 +224,19 @@ def helpers_change_nothing(case: TrainingCase) -> None:
     with tempfile.TemporaryDirectory() as place:
         config = replace(case.config, batch=replace(case.config.batch, workers=2))
         case.run(Path(place) / "run", config).must_equal(case.unbroken, "with two workers")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Standard error to nowhere, for what a signal handler writes there behind Python's back."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def saved_step(folder: Path) -> int:

@@ -29,7 +29,7 @@ from core.testing.model_laws import MODEL_LAWS
 from core.testing.search_laws import SEARCH_LAWS
 from core.testing.task_case import TaskCase, task_case
 from core.testing.task_laws import TASK_LAWS
-from core.testing.tiny import ModelCase, law_name
+from core.testing.tiny import ModelCase, Moot, law_name
 from core.testing.toys import TOY, ToyConfig, strings
 from tasks import TASKS
 
@@ -52,13 +52,21 @@ def models_of(name: str) -> list[ModelCase]:
     """The models of all its configs."""
     task = TASKS[name]
     files = sorted((CONFIGS / name).glob("*.toml"))
-    return model_cases(case_of(name), [load(run_config(task.config), path).config for path in files])
+    return model_cases(case_of(name), {path.name: load(run_config(task.config), path).config for path in files})
+
+
+def hold(law: Callable[[TaskCase], None], case: TaskCase) -> None:
+    """What a task gives nothing to hold against is shown as skipped."""
+    try:
+        law(case)
+    except Moot as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.mark.parametrize("law", TASK_LAWS, ids=law_name)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_task(name: str, law: Callable[[TaskCase], None]) -> None:
-    law(case_of(name))
+    hold(law, case_of(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,7 +93,7 @@ def toy() -> TaskCase:
 
 @pytest.mark.parametrize("law", TASK_LAWS, ids=law_name)
 def test_the_toy_task(law: Callable[[TaskCase], None]) -> None:
-    law(toy())
+    hold(law, toy())
 
 
 def with_task(**parts: Any) -> TaskCase:
@@ -246,7 +254,7 @@ def broken_tasks() -> dict[str, tuple[Callable[[], TaskCase], Callable[[TaskCase
         ),
         "another card": (
             lambda: dataclasses.replace(toy(), card={**(toy().card or {}), "metric": "bleu"}),
-            laws.the_card_is_the_task_s,
+            laws.the_card_agrees_with_the_task,
         ),
     }
 

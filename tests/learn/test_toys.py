@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -18,11 +19,15 @@ from core.testing.toys import TOY, ToyConfig, codecs, strings
 from core.train.config import TrainConfig
 from core.train.trainer import Trainer
 
-TRANSFORMER = TransformerConfig(width=64, heads=4, encoder_layers=2, decoder_layers=2, inner=128, dropout=0.0)
+TRANSFORMER = TransformerConfig(
+    width=64, heads=4, encoder_layers=2, decoder_layers=2, inner=128, positions="sinusoidal", dropout=0.0
+)
 RNN = RNNConfig(width=96, dropout=0.0)
 
 
-def exact_match(task: ToyConfig, model_config: ModelConfig, steps: int, lr: float = 2e-3, seed: int = 1) -> float:
+def exact_match(
+    task: ToyConfig, model_config: ModelConfig, steps: int, lr: float, tokens: int = 1024, seed: int = 1
+) -> float:
     """Percent of the held-out strings answered exactly, after so many steps."""
     train = TrainConfig(
         steps=steps,
@@ -34,7 +39,7 @@ def exact_match(task: ToyConfig, model_config: ModelConfig, steps: int, lr: floa
         precision="fp32",
         evaluate_every=steps,
     )
-    batch = BatchConfig(tokens=1024)
+    batch = BatchConfig(tokens=tokens)
     both = codecs(task, strings(task, DataConfig(), "train"))
     encoded = encode_split(list(strings(task, DataConfig(), "train")), both, longest=batch.longest, long="stop")
     model = build(model_config, both, seed=seed)
@@ -54,15 +59,22 @@ def exact_match(task: ToyConfig, model_config: ModelConfig, steps: int, lr: floa
     return metric.score(metric.statistics(predictions))
 
 
-def test_a_transformer_learns_to_copy_short_strings() -> None:
+def test_a_small_transformer_learns_to_copy_short_strings() -> None:
     """The smoke test of the default tier."""
     task = ToyConfig(letters=5, longest=5, train=1500, held_out=100)
-    assert exact_match(task, TRANSFORMER, steps=150) >= 90
+    assert exact_match(task, replace(TRANSFORMER, encoder_layers=1, decoder_layers=1), steps=150, lr=5e-3) >= 90
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [TRANSFORMER, RNN], ids=["transformer", "rnn"])
 @pytest.mark.parametrize("what", ["copy", "reverse", "sort"])
-def test_it_learns(what: Literal["copy", "reverse", "sort"], model: ModelConfig) -> None:
+def test_a_transformer_learns(what: Literal["copy", "reverse", "sort"]) -> None:
     task = ToyConfig(what=what, letters=8, longest=8, train=8000, held_out=300)
-    assert exact_match(task, model, steps=500 if what != "sort" else 700, lr=3e-3) >= 98
+    assert exact_match(task, TRANSFORMER, steps=600, lr=3e-3) >= 98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("what", "steps"), [("copy", 600), ("reverse", 600), ("sort", 2200)])
+def test_an_rnn_learns(what: Literal["copy", "reverse", "sort"], steps: int) -> None:
+    """Sorting takes it longer: it has to count."""
+    task = ToyConfig(what=what, letters=6, longest=6, train=8000, held_out=300)
+    assert exact_match(task, RNN, steps, lr=5e-3, tokens=400) >= 98

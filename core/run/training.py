@@ -181,7 +181,7 @@ class Training:
                 trainer.step, {name: one.value for name, one in scores.items()}, time.perf_counter() - before
             )
             value = first.value if first.metric.higher_is_better else -first.value
-            if trainer.best is None or value > trainer.best:
+            if trainer.is_best(value):
                 self.save(self.folder.best, first)
         return value
 

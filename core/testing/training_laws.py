@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -227,7 +227,7 @@ def helpers_change_nothing(case: TrainingCase) -> None:
 
 
 @contextmanager
-def silence() -> Iterator[None]:
+def silence() -> Generator[None, None, None]:
     """Standard error to nowhere, for what a signal handler writes there behind Python's back."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

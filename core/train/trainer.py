@@ -159,12 +159,16 @@ class Trainer:
         return ""
 
     def note(self, score: float) -> None:
-        """An evaluation's outcome."""
+        """An evaluation's outcome. As good as before, and trained for longer, is taken for better, but uses up patience."""
         self.evaluated = self.step
-        if not math.isnan(score) and (self.best is None or score > self.best):
-            self.best, self.best_step, self.worse = score, self.step, 0
-        else:
-            self.worse += 1
+        better = not math.isnan(score) and (self.best is None or score > self.best)
+        self.worse = 0 if better else self.worse + 1
+        if self.is_best(score):
+            self.best, self.best_step = score, self.step
+
+    def is_best(self, score: float) -> bool:
+        """Whether weights of this score become the best checkpoint."""
+        return not math.isnan(score) and (self.best is None or score >= self.best)
 
     def train_step(self, micro: Sequence[Batch]) -> None:
         """One update."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import torch
+
 from core.errors import UserError
 from core.model.config import ModelConfig
 from core.settings import RunConfig
@@ -35,12 +37,15 @@ def check(
 ) -> int:
     """How many laws fail. One line each; `quick` leaves out those that train. Data is that of tiny.toml, or of the first config."""
     count = {"ok": 0, "FAILED": 0, "moot": 0}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # at the sizes of laws, more of them only wait for each other
     for name, claim in claims(task, configs, quick=quick):
         begun = time.perf_counter()
         verdict, reason = judged(claim)
         seconds = time.perf_counter() - begun
         count[verdict] += 1
         report(f"{verdict:<6} {seconds:5.1f} s  {name}" + (f": {reason}" if reason else ""))
+    torch.set_num_threads(threads)
     moot = f"; {count['moot']} speak of parts that this task does not have" if count["moot"] else ""
     report(f"{task.name}: {count['ok']} laws hold, {count['FAILED']} fail{moot}")
     return count["FAILED"]

@@ -99,6 +99,9 @@ def test_shards(tmp_path: Path) -> None:
     }
     small = [path.stat().st_size for path in (tmp_path / "last").glob("weights-*") if "00005" not in path.name]
     assert max(small) <= 2**20 + 1000
+    backwards = Checkpoint({}, {}, dict(reversed(weights.items())), dict(reversed(whole.trainer.items())), {"step": 1})
+    write_checkpoint(tmp_path / "other", backwards, shard_mib=1)
+    assert content(tmp_path / "other") == content(tmp_path / "last")
     write_checkpoint(tmp_path / "last", whole)
     assert {path.name for path in (tmp_path / "last").iterdir()} == FILES
     must_equal(read_checkpoint(tmp_path / "last"), whole)

@@ -58,7 +58,7 @@ def test_it_is_listed_with_its_card(place: Path, tasks_command: Typed) -> None:
 def test_it_passes_every_law(place: Path, tasks_command: Typed) -> None:
     done = tasks_command(["check", "chords"], folder=place, site=place / "site")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].endswith(" laws hold, 0 fail")
+    assert " laws hold, 0 fail" in done.stdout.splitlines()[-1]
 
 
 def test_its_data_is_sound(place: Path, tasks_command: Typed) -> None:

@@ -125,7 +125,8 @@ class Training:
     def run(self) -> None:
         """Until the steps, the minutes or the patience are used up, or a signal comes."""
         self.begin()
-        with StopSignals() as signals, Log(self.folder.log, self.cfg.train, from_step=self.trainer.step) as log:
+        begun = {"from_step": self.trainer.step, "evaluated": self.trainer.evaluated}
+        with StopSignals() as signals, Log(self.folder.log, self.cfg.train, **begun) as log:
             self.signals, self.log = signals, log
             outcome = self.trainer.fit(
                 log=log.training,

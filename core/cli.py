@@ -60,11 +60,18 @@ class TrainArguments:
 class EvaluateArguments:
     """What `evaluate` was told."""
 
-    run: Path
+    run: Path | None
+    """None where outputs are given."""
     split: Literal["dev", "test"]
     data: Path | None
     json: Path | None
     overrides: tuple[str, ...]
+    predictions: Path | None = None
+    """Anyone's outputs, to be scored in place of a run's."""
+    by: str | None = None
+    """One of the task's breakdowns."""
+    config: Loaded[RunConfig] | None = None
+    """Of outputs without a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,10 @@ class PredictArguments:
     format: str | None
     n_best: int | None
     overrides: tuple[str, ...]
+    folder: bool = False
+    """`--output` names a folder, for a file an input."""
+    stream: bool = False
+    """Answer standard input record by record, as it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +144,23 @@ def train_arguments(task: Task[Any], words: Words) -> TrainArguments:
 def evaluate(task: Task[Any], words: Words) -> int:
     """Read, check, and go."""
     overrides, rest = settings(words.plain)
-    run = run_folder(task, rest, overrides)
+    outputs = words.path("--predictions")
+    alone = outputs is not None and not rest
+    config = load(run_config(task.config), default_config(task), overrides) if alone else None
+    run = None if alone else run_folder(task, rest, overrides)
     if len(rest) > 1:
         raise ConfigError(f"{rest[1]}: one RUN at a time; your own data is --data {rest[1]}")
     split: Literal["dev", "test"] = "test" if words.flags.get("--split") == "test" else "dev"
-    arguments = EvaluateArguments(run, split, words.path("--data"), words.path("--json"), overrides)
+    arguments = EvaluateArguments(
+        run,
+        split,
+        words.path("--data"),
+        words.path("--json"),
+        overrides,
+        predictions=outputs,
+        by=words.flags.get("--by"),
+        config=config,
+    )
     from core.run import evaluate
 
     return evaluate(task, arguments)
@@ -152,7 +175,11 @@ def predict(task: Task[Any], words: Words) -> int:
     if inputs.count("-") > 1:
         raise ConfigError("-: standard input can be read once")
     output, form = words.path("--output"), words.flags.get("--format")
-    arguments = PredictArguments(run, inputs, output, form, n_best, overrides)
+    stream = words.on("--stream")
+    if stream and inputs not in ((), ("-",)):
+        raise ConfigError(f"--stream listens to standard input; {inputs[0]} is a file")
+    folder = output is not None and (output.is_dir() or words.flags["--output"].endswith("/"))
+    arguments = PredictArguments(run, inputs, output, form, n_best, overrides, folder, stream)
     from core.run import predict
 
     return predict(task, arguments)
@@ -180,9 +207,10 @@ def run_folder(task: Task[Any], rest: Sequence[str], overrides: Sequence[str]) -
             raise ConfigError(f"{path}: a run of {owner}, not of {task.name}")
     for one in overrides:
         key = one.partition("=")[0].strip()
-        if key.split(".")[0] in ("model", "task", "save", "train") and not key.startswith(CHANGEABLE):
+        may = (*CHANGEABLE, *task.changeable)
+        if key.split(".")[0] in ("model", "task", "save", "train") and not key.startswith(may):
             raise ConfigError(
-                f"{one}: a trained run keeps its [{key.split('.')[0]}]; what may change: {', '.join(CHANGEABLE)}"
+                f"{one}: a trained run keeps its [{key.split('.')[0]}]; what may change: {', '.join(may)}"
             )
     stored_config(task, path / "config.toml", overrides)
     return path
@@ -226,25 +254,31 @@ VERBS: dict[str, Verb] = {
     ),
     "evaluate": Verb(
         "Score a run on held-out data.",
-        "RUN [key=value ...] [flags]",
+        "[RUN] [key=value ...] [flags]",
         (
             Flag("--split", "which part of the run's data; default: dev", "SPLIT", ("dev", "test")),
             Flag("--data", "your own data: a file, or a folder", "PATH"),
+            Flag("--predictions", "score the outputs in this file; RUN may then be left out", "FILE"),
+            Flag("--by", "break the scores down: by identity band, reaction class, ...", "NAME"),
             Flag("--json", "write the scores there", "OUT"),
         ),
         ("key=value changes how it decodes: search.beams=1, train.device=cpu.",),
-        ("runs/first --split test", "runs/first --data mine.jsonl --json scores.json"),
+        ("runs/first --split test --json scores.json", "--predictions theirs.jsonl --data mine.jsonl"),
         evaluate,
     ),
     "predict": Verb(
         "Answer inputs, one answer each, in order.",
         "RUN [INPUT ... | -] [key=value ...] [flags]",
         (
-            Flag("--output", "write there, not to standard output", "OUT"),
+            Flag("--output", "write there, not to standard output; FOLDER/: a file an input", "OUT"),
             Flag("--format", "jsonl has scores; other formats are the task's", "FORMAT"),
             Flag("--n-best", "so many answers an input", "N"),
+            Flag("--stream", "answer standard input as it arrives"),
         ),
-        ("Inputs are in the task's own formats or JSONL, told by the ending; - or none: standard input.",),
+        (
+            "Inputs are in the task's own formats or JSONL, told by the ending; a folder stands for the files",
+            "in it; - or none: standard input.",
+        ),
         ("runs/first inputs.txt", "runs/first - --format jsonl --n-best 5 search.beams=10"),
         predict,
     ),
@@ -303,7 +337,7 @@ def run_verb(verb: str, load_task: Callable[[], Task[Any]], name: str, argv: Seq
         print(help.all_keys(keys), end="")
         return 0
     if words.on("--keys"):
-        shown = [one.key for one in keys if verb == "train" or one.key.startswith(CHANGEABLE)]
+        shown = [one.key for one in keys if verb == "train" or one.key.startswith((*CHANGEABLE, *task.changeable))]
         print("\n".join(dict.fromkeys(shown)))
         return 0
     return this.run(task, words)

@@ -29,6 +29,10 @@ class Diverged(UserError):
     exit_code = 4
 
 
+class MetricSkipped(Exception):
+    """Raised by a metric that cannot be computed here (no jail for generated code, no second model): the reason."""
+
+
 class Interrupted(Exception):
     """A signal asked the run to stop; the state has been saved."""
 

@@ -42,6 +42,8 @@ class Hypothesis:
     logp: tuple[float, ...] = ()
     """One per token, the end symbol's last where the hypothesis ended by itself."""
     finish: Finish = "end"
+    frames: tuple[tuple[int, int], ...] = ()
+    """Where each token was heard, as frames [begin, end) of the source; with `search.align` only."""
 
     @property
     def total(self) -> float:

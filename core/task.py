@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ Source = Callable[[C, DataConfig, Split], Iterator[Record]]
 """A data loader. It may download (with progress); it yields records with unique keys, the same ones each time."""
 Baseline = Callable[[Sequence[Record], Sequence[Record]], list[str]]
 """A trivial system: (training records, records to answer) -> outputs, one each, in order."""
+Solve = Callable[[Sequence[Record]], list[Prediction]]
+"""Records -> one prediction each, in order, by one search."""
 
 
 class Metric(Protocol):
@@ -44,14 +46,22 @@ class Metric(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Format:
+class Format(Generic[C]):
     """A native file format of the field. Reading is by the file's ending, writing by `--format`."""
 
     endings: tuple[str, ...] = ()
-    read: Callable[[Path], Iterator[Record]] | None = None
+    read: Callable[[C, Path], Iterator[Record]] | None = None
     """Records (targets may be None) from a file; raises BadRecord or DataError with the place."""
-    write: Callable[[Prediction, int], str] | None = None
-    """(prediction, n_best) -> the text of one input, without the final newline."""
+    write: Callable[[Prediction, int], str | bytes] | None = None
+    """(prediction, n_best) -> the text of one input, without the final newline; bytes where it is no text."""
+    head: str = ""
+    """Before the first input of an output."""
+    foot: str = ""
+    """After the last."""
+    suffix: str = ""
+    """With `--output FOLDER/` one file an input: its key and this. Bytes can be written in no other way."""
+    overrides: tuple[str, ...] = ()
+    """key=value settings that `predict` needs for it: word times need `search.align=true`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +80,8 @@ class Task(Generic[C]):
 
     codec_types: tuple[type[Codec], ...] = ()
     """Codecs of its own, so that a run folder can be read back."""
-    read: Callable[[C, Any], Any] | None = None
-    """A JSON value -> source, raising BadRecord; None: a string as it is."""
+    read: Callable[[C, Any, Path], Any] | None = None
+    """A JSON value -> source, raising BadRecord; the folder is where relative file names begin. None: a string as it is."""
     read_target: Callable[[C, Any], Any] | None = None
     """The same for targets."""
     rule: Callable[[C, Codecs], Rule] | None = None
@@ -82,10 +92,18 @@ class Task(Generic[C]):
     """A training record -> a variant of it, drawn anew each epoch; None (also from the function) to leave records alone."""
     canonical: Callable[[C], Callable[[str], str | None]] | None = None
     """When two outputs are the same answer: for duplicates, voting, top-k, leak checks. None for an invalid output."""
+    solve: Callable[[C, Codecs, Solve, Sequence[Record]], list[Prediction]] | None = None
+    """Answers records by way of several searches: augmented and voted on, in pieces, pair by pair. None: by one."""
+    listen: Callable[[C, BinaryIO], Iterator[Record]] | None = None
+    """Records as they arrive on standard input (`predict --stream`); None: lines."""
+    cost: Callable[[Sequence[Prediction], float], str] | None = None
+    """(predictions, seconds that they took) -> what `predict` says about it: speech, its real-time factor."""
+    changeable: tuple[str, ...] = ()
+    """Keys such as "task.votes" that may still differ once a model is trained."""
     utility: Callable[[str, str], float] | None = None
     """What minimum-Bayes-risk decoding maximises."""
     baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
-    formats: Mapping[str, Format] = field(default_factory=dict[str, Format])
+    formats: Mapping[str, Format[C]] = field(default_factory=dict[str, "Format[C]"])
     bins: Mapping[str, Callable[[Record], str]] = field(default_factory=dict[str, Callable[[Record], str]])
     """Named ways to break scores down: identity band, reaction class. Length is core's."""
     present: Callable[[Prediction], str] | None = None

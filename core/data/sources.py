@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,6 @@ def resolve(task: Task[Any], task_config: Any, data: DataConfig) -> Read:
         return partial(next(iter(own.values())), task_config, data)
     if data.source in own:
         return partial(own[data.source], task_config, data)
-    read = partial(task.read, task_config) if task.read else None
     read_target = partial(task.read_target, task_config) if task.read_target else None
     match data.source:
         case "jsonl":
@@ -80,14 +80,20 @@ def resolve(task: Task[Any], task_config: Any, data: DataConfig) -> Read:
             def jsonl(split: Split) -> Iterator[Record]:
                 files = split_files(data, split, JSONL)
                 return chain.from_iterable(
-                    read_jsonl(path, read=read, read_target=read_target, prefix=f"{split}{number or ''}")
+                    read_jsonl(
+                        path,
+                        read=source_reader(task, task_config, path.parent),
+                        read_target=read_target,
+                        prefix=f"{split}{number or ''}",
+                    )
                     for number, path in enumerate(files)
                 )
 
             return with_holdout(jsonl, data)
         case "files":
-            return with_holdout(partial(read_files, task.formats, data), data)
+            return with_holdout(partial(read_files, task.formats, task_config, data), data)
         case "hf":
+            read = source_reader(task, task_config, Path())
             return with_holdout(partial(read_hub, data, read=read, read_target=read_target), data)
         case name:
             choices = list(dict.fromkeys(("builtin", *own, "jsonl", "files", "hf")))
@@ -95,19 +101,27 @@ def resolve(task: Task[Any], task_config: Any, data: DataConfig) -> Read:
             raise ConfigError(f"data.source = {name!r}: no such source{hint}; {task.name} has {', '.join(choices)}")
 
 
-def read_files(formats: Mapping[str, Format], data: DataConfig, split: Split) -> Iterator[Record]:
+def source_reader(task: Task[Any], task_config: Any, folder: Path) -> Callable[[Any], Any] | None:
+    """A JSON value -> a source of the task, whose file names begin in `folder`; None: as it is."""
+    whole = task.read
+    return None if whole is None else lambda value: whole(task_config, value, folder)
+
+
+def read_files(
+    formats: Mapping[str, Format[Any]], task_config: Any, data: DataConfig, split: Split
+) -> Iterator[Record]:
     """The field's own formats, told apart by their endings."""
     able = {ending: one for one in formats.values() if one.read is not None for ending in one.endings}
     if not able:
         raise ConfigError('data.source = "files": this task has no file format of its own; "jsonl" is right')
     files = split_files(data, split, tuple(able))
     return chain.from_iterable(
-        map(partial(named, f"{split}{number or ''}"), reader(able, str(path))(path))
+        map(partial(named, f"{split}{number or ''}"), reader(able, str(path))(task_config, path))
         for number, path in enumerate(files)
     )
 
 
-def reader(able: dict[str, Format], name: str) -> Callable[[Any], Iterator[Record]]:
+def reader(able: dict[str, Format[Any]], name: str) -> Callable[[Any, Path], Iterator[Record]]:
     """The reader of a file, by the longest ending that fits."""
     fitting = [ending for ending in able if name.endswith(ending)]
     read = able[max(fitting, key=len)].read if fitting else None

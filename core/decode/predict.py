@@ -14,6 +14,9 @@ from core.decode.search import Found, search
 from core.model.seq2seq import Seq2Seq
 from core.record import Hypothesis, Prediction, Record
 
+BLANK = Hypothesis("", 0.0)
+"""The answer to nothing."""
+
 
 def predict_records(
     model: Seq2Seq,
@@ -33,7 +36,7 @@ def predict_records(
     """
     device = next(model.parameters()).device
     answers: dict[int, tuple[Hypothesis, ...]] = {
-        row: (Hypothesis("", 0.0),) for row, record in enumerate(records) if is_blank(record)
+        row: (BLANK,) for row, record in enumerate(records) if is_blank(record)
     }
     asked = [row for row in range(len(records)) if row not in answers]
     if progress and answers:

@@ -1,20 +1,23 @@
-"""`evaluate`: a run on a split it was not trained on, with intervals, beside the trivial systems."""
+"""`evaluate`: a run (or anyone's outputs) on a split it was not trained on, with intervals, beside the trivial systems."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.decode.predict import predict_records
 from core.errors import ConfigError, DataError
 from core.record import Prediction, Split
+from core.run.answering import Answerer
 from core.run.folder import existing_run, write_json
+from core.run.outputs import read_outputs
 from core.run.prepared import SplitRecords, read_split, source_name
 from core.run.progress import progress_bar
-from core.run.scoring import Floor, Score, floors, score, table
-from core.run.stored import StoredRun, load_run
+from core.run.scoring import Floor, Score, bin_table, by_bin, floors, score, table
+from core.run.stored import load_run, stored_config
 from core.settings import RunConfig
 from core.task import Task
 
@@ -22,59 +25,107 @@ if TYPE_CHECKING:
     from core.cli import EvaluateArguments
 
 
+@dataclass(frozen=True, slots=True)
+class System:
+    """Whose outputs are scored."""
+
+    name: str
+    """In the result file."""
+    said: str
+    """For a person."""
+    config: RunConfig
+    predictions: list[Prediction]
+    found: SplitRecords
+
+
 def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     """Print the table, and write the result where asked."""
-    run = load_run(task, existing_run(arguments.run), arguments.overrides)
     split: Split = "test" if arguments.split == "test" else "dev"
-    own_data = arguments.data is not None
-    cfg = with_data(task, run.config, arguments.data, split) if arguments.data is not None else run.config
-    found = read_split(task, cfg, split)
-    without = [record.key for record in found.records if record.target is None]
-    if without:
-        raise DataError(f"{len(without)} records have no target, the first is {without[0]}: nothing to score them by")
-    predictions = decode(run, found)
+    if arguments.by is not None and arguments.by not in task.bins:
+        choices = ", ".join(task.bins) or "nothing: this task has no breakdown"
+        raise ConfigError(f"--by {arguments.by}: {task.name} can be broken down by {choices}")
+    system = (
+        given(task, arguments, split, arguments.predictions) if arguments.predictions else ran(task, arguments, split)
+    )
+    cfg, predictions = system.config, system.predictions
     metrics = task.metrics(cfg.task)
-    scores = score(predictions, metrics)
+    skipped: dict[str, str] = {}
+    scores = score(predictions, metrics, skipped=skipped)
     trivial: dict[str, dict[str, Floor]] = {}
-    if task.baselines and not own_data:
+    if task.baselines and arguments.data is None:
         trivial = floors(task.baselines, read_split(task, cfg, "train").records, predictions, metrics, scores)
     elif task.baselines:
         print("baselines need the training data: evaluate on the run's own split to see them", file=sys.stderr)
-    print(
-        f"{task.name}, {split}: {len(predictions)} records of {source_name(task, cfg)}, {run.folder.path} at step {run.step}"
-    )
+    print(f"{task.name}, {split}: {len(predictions)} records of {source_name(task, cfg)}, {system.said}")
     print(table(scores, trivial))
     for one in scores.values():
         print(f"  {one.metric.name}: {one.metric.signature}")
+    for name, reason in skipped.items():
+        print(f"  {name}: skipped, {reason}")
     print_cut(predictions)
+    bins = {name: by_bin(bin_of, predictions, scores) for name, bin_of in task.bins.items()}
+    if arguments.by is not None:
+        print(bin_table(arguments.by, bins[arguments.by]))
     if arguments.json is not None:
-        write_json(Path(arguments.json), result(run, cfg, found, scores, trivial))
+        write_json(Path(arguments.json), result(task, system, scores, trivial, skipped) | {"bins": bins})
     return 0
 
 
-def decode(run: StoredRun, found: SplitRecords) -> list[Prediction]:
-    """With a bar where a person watches."""
-    with progress_bar(len(found.records), f"decoding {found.split}") as advance:
-        return predict_records(
-            run.model,
-            run.codecs,
-            found.records,
-            run.config.search,
-            longest=run.config.batch.longest,
-            rule=run.rule,
-            seed=run.config.seed,
-            progress=advance,
-        )
+def ran(task: Task[Any], arguments: EvaluateArguments, split: Split) -> System:
+    """A trained run's answers."""
+    if arguments.run is None:
+        raise ConfigError("which RUN? Name a run folder, or outputs to score with --predictions FILE")
+    run = load_run(task, existing_run(arguments.run), arguments.overrides)
+    cfg = with_data(task, run.config, arguments.data, split)
+    found = with_targets(read_split(task, cfg, split))
+    answer = Answerer(task, cfg, run.codecs, run.model, run.rule)
+    begun = time.perf_counter()
+    with progress_bar(len(found.records), f"decoding {split}") as advance:
+        predictions = answer(found.records, advance)
+    seconds = time.perf_counter() - begun
+    said = f"{run.folder.path} at step {run.step}; decoded in {seconds:.1f} s"
+    return System(run.folder.path.name, said, cfg, predictions, found)
 
 
-def with_data(task: Task[Any], cfg: RunConfig, data: Path, split: Split) -> RunConfig:
+def given(task: Task[Any], arguments: EvaluateArguments, split: Split, file: Path) -> System:
+    """Anyone's outputs, from a file."""
+    if arguments.run is not None:
+        cfg = load_run_config(task, arguments)
+    else:
+        if arguments.config is None:
+            raise ConfigError("--predictions without RUN needs the task's default config, and there is none")
+        cfg = arguments.config.config
+    cfg = with_data(task, cfg, arguments.data, split)
+    found = with_targets(read_split(task, cfg, split))
+    predictions = read_outputs(task, cfg.task, file, found.records)
+    return System(file.name, f"outputs of {file}", cfg, predictions, found)
+
+
+def load_run_config(task: Task[Any], arguments: EvaluateArguments) -> RunConfig:
+    """Of a run whose data and settings are wanted, not its model."""
+    if arguments.run is None:
+        raise ConfigError("which RUN?")
+    return stored_config(task, existing_run(arguments.run), arguments.overrides)
+
+
+def with_targets(found: SplitRecords) -> SplitRecords:
+    """Scoring needs what is right."""
+    without = [record.key for record in found.records if record.target is None]
+    if without:
+        raise DataError(f"{len(without)} records have no target, the first is {without[0]}: nothing to score them by")
+    return found
+
+
+def with_data(task: Task[Any], cfg: RunConfig, data: Path | None, split: Split) -> RunConfig:
     """The same config reading someone's file or folder: the JSONL layout, or a native format by its ending."""
+    if data is None:
+        return cfg
     if not data.exists():
         raise ConfigError(f"--data {data}: no such file or folder")
     endings = tuple(ending for one in task.formats.values() if one.read for ending in one.endings)
     jsonl = data.is_dir() or data.name.endswith((".jsonl", ".jsonl.gz"))
     if data.is_dir() and not any(data.glob(f"{split}.jsonl*")):
-        if not endings:
+        if not endings and "files" not in task.sources:
             raise DataError(f"--data {data}: holds no {split}.jsonl or {split}.jsonl.gz")
         jsonl = False
     if not jsonl and data.is_file() and not data.name.endswith(endings):
@@ -87,22 +138,22 @@ def with_data(task: Task[Any], cfg: RunConfig, data: Path, split: Split) -> RunC
 
 
 def result(
-    run: StoredRun,
-    cfg: RunConfig,
-    found: SplitRecords,
+    task: Task[Any],
+    system: System,
     scores: dict[str, Score],
     trivial: dict[str, dict[str, Floor]],
+    skipped: dict[str, str],
 ) -> dict[str, Any]:
     """What `--json` writes."""
     return {
-        "task": run.task.name,
-        "run": run.folder.path.name,
-        "data": source_name(run.task, cfg),
-        "split": found.split,
-        "sha256": found.sha256,
-        "n": len(found.records),
+        "task": task.name,
+        "run": system.name,
+        "data": source_name(task, system.config),
+        "split": system.found.split,
+        "sha256": system.found.sha256,
+        "n": len(system.found.records),
         "metrics": {name: one.tree() for name, one in scores.items()},
-        "skipped": {},
+        "skipped": skipped,
         "baselines": {
             name: {metric: {**floor.score.tree(), "p_value": floor.p_value} for metric, floor in own.items()}
             for name, own in trivial.items()
@@ -110,7 +161,7 @@ def result(
     }
 
 
-def print_cut(predictions: list[Prediction]) -> None:
+def print_cut(predictions: Sequence[Prediction]) -> None:
     """Outputs that reached the length limit are no answers of the model's choosing: say how many."""
     cut = sum(one.hypotheses[0].finish == "length" for one in predictions if one.hypotheses)
     if cut:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from core.errors import DataError, MetricSkipped
 from core.metrics.resampling import bootstrap_interval, paired_bootstrap
 from core.record import Hypothesis, Prediction, Record
 from core.task import Baseline, Metric
@@ -32,16 +33,57 @@ class Score:
         }
 
 
-def score(predictions: Sequence[Prediction], metrics: Sequence[Metric], *, intervals: bool = True) -> dict[str, Score]:
-    """By metric name, in the task's order. Records of one `meta.group` are resampled together."""
+def score(
+    predictions: Sequence[Prediction],
+    metrics: Sequence[Metric],
+    *,
+    intervals: bool = True,
+    skipped: dict[str, str] | None = None,
+) -> dict[str, Score]:
+    """By metric name, in the task's order. Records of one `meta.group` are resampled together.
+
+    A metric that cannot be computed here is noted in `skipped` with its reason; one at least must be left.
+    """
+    reasons: dict[str, str] = {} if skipped is None else skipped
     groups = [prediction.record.meta.get("group") for prediction in predictions]
     grouped = groups if any(group is not None for group in groups) else None
     scores: dict[str, Score] = {}
     for metric in metrics:
-        rows = metric.statistics(predictions)
+        try:
+            rows = metric.statistics(predictions)
+        except MetricSkipped as reason:
+            reasons[metric.name] = str(reason)
+            continue
         interval = bootstrap_interval(metric, rows, groups=grouped) if intervals and len(rows) > 1 else None
         scores[metric.name] = Score(metric, rows, metric.score(rows), interval)
+    if not scores:
+        raise DataError("no metric can be computed: " + "; ".join(f"{name}: {why}" for name, why in reasons.items()))
     return scores
+
+
+def by_bin(
+    bin_of: Callable[[Record], str], predictions: Sequence[Prediction], scores: Mapping[str, Score]
+) -> dict[str, dict[str, Any]]:
+    """Bin -> how many records it holds, and each metric's value over them; bins in the order of their names."""
+    names = np.array([bin_of(prediction.record) for prediction in predictions])
+    return {
+        str(name): {
+            "n": int((names == name).sum()),
+            **{metric: one.metric.score(one.rows[names == name]) for metric, one in scores.items()},
+        }
+        for name in np.unique(names)
+    }
+
+
+def bin_table(what: str, bins: Mapping[str, Mapping[str, Any]]) -> str:
+    """What a person reads."""
+    columns = list(next(iter(bins.values())))
+    width = max(len(what), *(len(name) for name in bins))
+    lines = [f"{what:<{width}}" + "".join(f"  {name:>12}" for name in columns)]
+    for name, row in bins.items():
+        cells = [f"{row['n']:>12,}", *(f"{row[column]:>12.3f}" for column in columns[1:])]
+        lines.append(f"{name:<{width}}" + "".join(f"  {text}" for text in cells))
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +111,14 @@ def floors(
         answers = [
             Prediction(record, (Hypothesis(output, 0.0),)) for record, output in zip(records, outputs, strict=True)
         ]
-        own = score(answers, metrics)
+        own = score(answers, [metric for metric in metrics if metric.name in model_scores])
         found[name] = {
             metric.name: Floor(
                 own[metric.name],
                 paired_bootstrap(metric, model_scores[metric.name].rows, own[metric.name].rows, groups=grouped),
             )
             for metric in metrics
+            if metric.name in own
         }
     return found
 

@@ -36,7 +36,7 @@ class StoredRun:
 
 def load_run(task: Task[Any], folder: RunFolder, overrides: Sequence[str] = ()) -> StoredRun:
     """The best checkpoint, else the last, with digests verified. Overrides may change how it decodes, not what it is."""
-    cfg = load(run_config(task.config), folder.config, overrides).config
+    cfg = stored_config(task, folder, overrides)
     checkpoint = find_checkpoint(folder)
     if checkpoint.config.get("task_name") != task.name:
         raise ConfigError(f"{folder.path}: a run of {checkpoint.config.get('task_name')!r}, not of {task.name!r}")
@@ -47,6 +47,11 @@ def load_run(task: Task[Any], folder: RunFolder, overrides: Sequence[str] = ()) 
     put_weights(model, checkpoint.weights, str(folder.path))
     model.to(choose_device(cfg.train.device)).eval()
     return StoredRun(task, folder, cfg, codecs, model, make_rule(task, cfg, codecs), checkpoint.step)
+
+
+def stored_config(task: Task[Any], folder: RunFolder, overrides: Sequence[str] = ()) -> RunConfig:
+    """The run's own, with what was asked otherwise."""
+    return load(run_config(task.config), folder.config, overrides).config
 
 
 def find_checkpoint(folder: RunFolder) -> Checkpoint:

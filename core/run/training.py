@@ -17,9 +17,9 @@ from core.config_text import to_toml
 from core.config_toml import load
 from core.config_tree import differences
 from core.data.stream import TrainBatches
-from core.decode.predict import predict_records
 from core.errors import ConfigError, Interrupted
 from core.record import Prediction, Record
+from core.run.answering import Answerer, Stopped
 from core.run.card import card
 from core.run.dry import dry_run
 from core.run.folder import RunFolder, existing_run, new_run, newest_unfinished, read_json, write_json, write_text
@@ -188,19 +188,19 @@ class Training:
 
     def decode(self, records: Sequence[Record]) -> list[Prediction] | None:
         """None if a signal asked to stop."""
+        answer = Answerer(
+            self.task,
+            self.cfg,
+            self.data.codecs,
+            self.model,
+            self.rule,
+            stop=lambda: self.signals.received() is not None,
+        )
         with progress_bar(len(records), "evaluating") as advance:
-            predictions = predict_records(
-                self.model,
-                self.data.codecs,
-                records,
-                self.cfg.search,
-                longest=self.cfg.batch.longest,
-                rule=self.rule,
-                seed=self.cfg.seed,
-                progress=advance,
-                stop=lambda: self.signals.received() is not None,
-            )
-        return predictions if len(predictions) == len(records) else None
+            try:
+                return answer(records, advance)
+            except Stopped:
+                return None
 
     def save_last(self, trainer: Trainer) -> None:
         """The raw weights and all that an exact resume needs."""

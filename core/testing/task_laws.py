@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ import torch
 from core.codec.store import dump_codecs, load_codecs
 from core.codec.types import EOS, PAD, UNK, Featurizer, as_encoded
 from core.data.batch import collate
+from core.data.sources import source_reader
 from core.decode.constraints import teacher_forced
 from core.decode.search import limits
 from core.errors import DataError
@@ -262,10 +265,17 @@ def bad_values_are_bad_records(case: TaskCase) -> None:
     """What can be no source is refused with BadRecord or DataError, or accepted; never with another exception."""
     if case.task.read is None and case.task.read_target is None:
         raise Moot("the task reads strings as they are")
-    for side, read_value in (("source", case.task.read), ("target", case.task.read_target)):
-        for wrong in (None, 3.5, True, {}, [], {"nonsense": [1]}, [None]) if read_value else ():
+    target = case.task.read_target
+    readers = {
+        "source": source_reader(case.task, case.config.task, Path()),
+        "target": None if target is None else partial(target, case.config.task),
+    }
+    for side, read_value in readers.items():
+        if read_value is None:
+            continue
+        for wrong in (None, 3.5, True, {}, [], {"nonsense": [1]}, [None]):
             try:
-                read_value(case.config.task, wrong)  # pyright: ignore[reportOptionalCall]
+                read_value(wrong)
             except DataError:
                 continue
             except Exception as error:
@@ -301,6 +311,10 @@ def formats_write_every_prediction(case: TaskCase) -> None:
                 hypotheses = tuple(Hypothesis(output, -float(n)) for n in range(number))
                 first, again = (form.write(Prediction(record, hypotheses), max(number, 1)) for _ in range(2))
                 text: object = first
+                if isinstance(text, bytes):
+                    assert form.suffix, f"format {name} writes bytes, but has no suffix to name files by"
+                    assert again == text, f"format {name} writes other bytes the second time"
+                    continue
                 assert isinstance(text, str), f"format {name} writes {type(text).__name__}, not text"
                 assert not text.endswith("\n"), f"format {name} ends {number} answers with a newline of its own"
                 assert again == text, f"format {name} writes {again!r} the second time, {text!r} the first"

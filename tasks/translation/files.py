@@ -17,7 +17,7 @@ from core.task import Format
 from tasks.translation.data import TranslationConfig
 
 
-def read_text(path: Path) -> Iterator[Record]:
+def read_text(cfg: TranslationConfig, path: Path) -> Iterator[Record]:
     """A record a line, the empty ones too: outputs must be as many as inputs."""
 
     def parse(line: Line) -> Record:
@@ -26,7 +26,7 @@ def read_text(path: Path) -> Iterator[Record]:
     return map(parse, read_lines(path))
 
 
-def read_tsv(path: Path) -> Iterator[Record]:
+def read_tsv(cfg: TranslationConfig, path: Path) -> Iterator[Record]:
     """Source, tab, target; a source alone where only that is asked for."""
 
     def parse(line: Line) -> Record:
@@ -63,7 +63,7 @@ def files(cfg: TranslationConfig, data: DataConfig, split: Split) -> Iterator[Re
     def read(split: Split) -> Iterator[Record]:
         if pair := parallel_files(cfg, data, split):
             return read_parallel(*pair, split)
-        return read_files(FORMATS, data, split)
+        return read_files(FORMATS, cfg, data, split)
 
     return with_holdout(read, data)(split)
 

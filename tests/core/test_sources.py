@@ -145,7 +145,7 @@ def test_an_unknown_source_says_what_there_is() -> None:
     assert len(read(DataConfig(source="numbers")).records) == len(read(DataConfig()).records)
 
 
-def refuse_sevens(config: object, value: Any) -> str:
+def refuse_sevens(config: object, value: Any, folder: Path) -> str:
     if "7" in value:
         raise BadRecord(f"{value!r}: no sevens")
     return value.upper()
@@ -169,7 +169,7 @@ def test_what_a_task_reads_is_converted_and_refused_with_the_place(tmp_path: Pat
 
 
 def test_files_of_a_task_are_told_apart_by_their_endings(tmp_path: Path) -> None:
-    def semicolons(path: Path) -> Any:
+    def semicolons(config: object, path: Path) -> Any:
         def parse(numbered: tuple[int, str]) -> Record:
             number, line = numbered
             if line.count(";") != 1:

@@ -239,7 +239,10 @@ def broken_tasks() -> dict[str, tuple[Callable[[], TaskCase], Callable[[TaskCase
             laws.the_rule_admits_every_reference,
         ),
         "drift": (lambda: with_task(augment=drifting), laws.augmentation_is_drawn_from_its_generator),
-        "a traceback": (lambda: with_task(read=lambda cfg, value: value["source"]), laws.bad_values_are_bad_records),
+        "a traceback": (
+            lambda: with_task(read=lambda cfg, value, folder: value["source"]),
+            laws.bad_values_are_bad_records,
+        ),
         "too few answers": (
             lambda: with_task(baselines={"none": lambda train, records: [""]}),
             laws.baselines_answer_every_record,

@@ -201,7 +201,7 @@ def test_text_files_keep_their_empty_lines(tmp_path: Path) -> None:
     path.write_bytes("One.\n\nTwo\u2028still two.\r\n".encode())
     reader = TASK.formats["text"].read
     assert reader is not None
-    assert [record.source for record in reader(path)] == ["One.", "", "Two\u2028still two."]
+    assert [record.source for record in reader(TranslationConfig(), path)] == ["One.", "", "Two\u2028still two."]
 
 
 def test_what_is_written_has_as_many_lines_as_answers() -> None:

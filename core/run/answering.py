@@ -1,0 +1,74 @@
+"""Records -> predictions, by the task's own way of solving where it has one: what training, `evaluate` and `predict` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.codec.types import Codecs
+from core.decode.config import SearchConfig
+from core.decode.predict import BLANK, is_blank, predict_records
+from core.decode.rules import Rule
+from core.model.seq2seq import Seq2Seq
+from core.record import Prediction, Record
+from core.settings import RunConfig
+from core.task import Task
+
+TOGETHER = 256
+"""Records that a task's `solve` sees at a time, so that a bar moves and a signal is heard between."""
+
+
+class Stopped(Exception):
+    """A signal asked to end between two batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """A model with all that it needs to answer."""
+
+    task: Task[Any]
+    config: RunConfig
+    codecs: Codecs
+    model: Seq2Seq
+    rule: Rule | None
+    stop: Callable[[], bool] = lambda: False
+
+    def __call__(self, records: Sequence[Record], progress: Callable[[int], None]) -> list[Prediction]:
+        """One prediction a record, in order; a blank source has a blank answer. Raises Stopped."""
+        if self.task.solve is None:
+            return self.search(records, progress)
+        asked = [record for record in records if not is_blank(record)]
+        progress(len(records) - len(asked))
+        solved: list[Prediction] = []
+        for begin in range(0, len(asked), TOGETHER):
+            part = asked[begin : begin + TOGETHER]
+            found = self.task.solve(self.config.task, self.codecs, self.search, part)
+            if len(found) != len(part):
+                raise ValueError(f"{self.task.name}: solve gave {len(found)} predictions for {len(part)} records")
+            solved.extend(found)
+            progress(len(part))
+        rest = iter(solved)
+        return [Prediction(record, (BLANK,)) if is_blank(record) else next(rest) for record in records]
+
+    def search(
+        self,
+        records: Sequence[Record],
+        progress: Callable[[int], None] | None = None,
+        settings: SearchConfig | None = None,
+    ) -> list[Prediction]:
+        """One search, without the task's own way of solving."""
+        found = predict_records(
+            self.model,
+            self.codecs,
+            records,
+            settings or self.config.search,
+            longest=self.config.batch.longest,
+            rule=self.rule,
+            seed=self.config.seed,
+            progress=progress,
+            stop=self.stop,
+        )
+        if len(found) != len(records):
+            raise Stopped
+        return found

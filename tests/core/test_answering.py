@@ -1,0 +1,208 @@
+"""What `predict` and `evaluate` do around a search: folders, streams, files an input, a task's own way of solving, anyone's outputs."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from core.cli import dispatch
+from core.errors import MetricSkipped
+from core.record import Hypothesis, Prediction, Record
+from core.run.outputs import read_outputs
+from core.task import Format, Solve, Task
+from tasks.roman import TASK
+
+Typed = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hardly trained model."""
+    folder = tmp_path_factory.mktemp("roman") / "run"
+    config = Path(__file__).parents[2] / "configs" / "roman" / "tiny.toml"
+    short = ("train.steps=2", "train.evaluate_every=2", "train.evaluate_records=4", "save.every=2")
+    assert dispatch("train", lambda: TASK, "roman", [str(config), *short, "--run", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Exit code, standard output, standard error."""
+
+    def run_it(verb: str, task: Task[Any], *words: str | Path, text: bytes = b"") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+        capsys.readouterr()
+        code = dispatch(verb, lambda: task, task.name, [str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run_it
+
+
+def upper(config: object, codecs: object, search: Solve, records: Sequence[Record]) -> list[Prediction]:
+    """Every record searched twice, and told so."""
+    twice = search([*records, *records])
+    return [
+        Prediction(record, (Hypothesis(f"{one.output == other.output} {record.source}", 0.0),))
+        for record, one, other in zip(records, twice[: len(records)], twice[len(records) :], strict=True)
+    ]
+
+
+def test_a_task_solves_in_its_own_way_and_blank_lines_stay_blank(run: Path, typed: Typed) -> None:
+    task = replace(TASK, solve=upper)
+    assert typed("predict", task, run, text=b"12\n\n7\n") == (0, "True 12\n\nTrue 7\n", "")
+
+
+def test_a_folder_stands_for_the_files_in_it(run: Path, typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "b.jsonl").write_text('{"source": "9"}\n')
+    (tmp_path / "a.jsonl").write_text('{"source": "5"}\n{"source": "6"}\n')
+    (tmp_path / "other.bin").write_bytes(b"\xff\n")
+    code, out, _ = typed("predict", replace(TASK, solve=upper), run, tmp_path)
+    assert (code, out) == (0, "True 5\nTrue 6\nTrue 9\n")
+    (tmp_path / "empty").mkdir()
+    code, out, said = typed("predict", replace(TASK, solve=upper), run, tmp_path / "empty", tmp_path / "a.jsonl")
+    assert (code, out) == (3, "True 5\nTrue 6\n")
+    assert "holds no .jsonl" in said
+
+
+def test_a_stream_is_answered_as_it_comes(run: Path, typed: Typed) -> None:
+    taken: list[str] = []
+
+    def listen(config: object, stream: BinaryIO) -> Iterator[Record]:
+        for number, raw in enumerate(stream.read().split(b";")):
+            taken.append(raw.decode())
+            yield Record(str(number), raw.decode())
+
+    def solve(config: object, codecs: object, search: Solve, records: Sequence[Record]) -> list[Prediction]:
+        assert [record.source for record in records] == taken[-1:], "an answer waited for later input"
+        return upper(config, codecs, search, records)
+
+    task = replace(TASK, solve=solve, listen=listen)
+    assert typed("predict", task, run, "--stream", text=b"3;4;5") == (0, "True 3\nTrue 4\nTrue 5\n", "")
+    assert typed("predict", replace(TASK, solve=upper), run, "-", "--stream", text=b"3\n4\n")[1] == "True 3\nTrue 4\n"
+    assert typed("predict", TASK, run, "x.txt", "--stream")[0] == 2
+
+
+def page(prediction: Prediction, n_best: int) -> str:
+    return f"<p>{prediction.record.source}</p>"
+
+
+def picture(prediction: Prediction, n_best: int) -> bytes:
+    return b"\x00" + prediction.record.source.encode()
+
+
+DRAWN = replace(
+    TASK,
+    formats={
+        "html": Format(write=page, head="<html>", foot="</html>\n", suffix=".html"),
+        "png": Format(write=picture, suffix=".png", overrides=("search.beams=2",)),
+        "one": Format(write=page),
+    },
+)
+
+
+def test_pages_have_head_and_foot_and_pictures_a_folder(run: Path, typed: Typed, tmp_path: Path) -> None:
+    assert typed("predict", DRAWN, run, text=b"1\n2\n")[1] == "<html><p>1</p>\n<p>2</p>\n</html>\n"
+    out = tmp_path / "pictures"
+    assert typed("predict", DRAWN, run, "--format", "png", "--output", f"{out}/", text=b"1\n2\n")[0] == 0
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {"1.png": b"\x001", "2.png": b"\x002"}
+    code, _, said = typed("predict", DRAWN, run, "--format", "png", text=b"1\n")
+    assert (code, "--output FOLDER/" in said) == (2, True)
+    code, _, said = typed("predict", DRAWN, run, "--format", "one", "--output", f"{out}/", text=b"1\n")
+    assert (code, "name that file" in said) == (2, True)
+
+
+def test_two_inputs_of_one_name_have_two_files(run: Path, typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text(
+        '{"id": "../a b", "source": "1"}\n{"id": "a/a b", "source": "2"}\n{"id": "..", "source": "3"}\n'
+    )
+    out = tmp_path / "out"
+    assert typed("predict", DRAWN, run, tmp_path / "in.jsonl", "--format", "png", "--output", f"{out}/")[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == ["a_b-2.png", "a_b.png", "input.png"]
+
+
+def test_what_a_task_lets_change_may_change(run: Path, typed: Typed) -> None:
+    code, _, said = typed("predict", TASK, run, "task.largest=500", text=b"3\n")
+    assert (code, "keeps its [task]" in said) == (2, True)
+    assert typed("predict", replace(TASK, changeable=("task.largest",)), run, "task.largest=500", text=b"3\n")[0] == 0
+
+
+def outputs(tmp_path: Path, typed: Typed) -> list[tuple[str, str]]:
+    """Ids and right answers of dev, as anyone may have them."""
+    from core.data.config import DataConfig
+
+    return [(one.key, one.target) for one in TASK.sources["numbers"](TASK.config(), DataConfig(), "dev")]
+
+
+def test_anyones_outputs_are_scored_by_id_or_in_order(typed: Typed, tmp_path: Path) -> None:
+    right = outputs(tmp_path, typed)
+    lines, by_id, result = tmp_path / "out.txt", tmp_path / "out.jsonl", tmp_path / "scores.json"
+    lines.write_text("".join(f"{target}\n" for _, target in right))
+    wrong = [(key, "?" if number < 10 else target) for number, (key, target) in enumerate(right)]
+    by_id.write_text("".join(json.dumps({"id": key, "output": target}) + "\n" for key, target in reversed(wrong)))
+    assert typed("evaluate", TASK, "--predictions", lines, "--json", result)[0] == 0
+    assert json.loads(result.read_text())["metrics"]["exact@1"]["value"] == 100
+    assert typed("evaluate", TASK, "--predictions", by_id, "--json", result)[0] == 0
+    expected = 100 * (len(right) - 10) / len(right)
+    assert json.loads(result.read_text())["metrics"]["exact@1"]["value"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"id": "1", "output": "I"}\n', "1 outputs for 2 records"),
+        ('{"id": "1", "output": "I"}\n{"id": "9", "output": "I"}\n', "no record has the id '9'"),
+        ('{"id": "1", "output": "I"}\n{"id": "1", "output": "I"}\n', "'1' stands there twice"),
+        ('{"id": "1", "output": "I"}\n{"id": "2", "output": 3}\n', ":2: no `output`"),
+        ('{"id": "1", "output": "I"}\n[]\n', ":2: an object"),
+        ('{"id": "1", "output": "I"}\nI\n', ":2: not JSON"),
+    ],
+)
+def test_outputs_that_do_not_fit_are_refused(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text(text)
+    with pytest.raises(Exception, match=said.replace("[", r"\[")) as error:
+        read_outputs(TASK, TASK.config(), path, [Record("1", "1", "I"), Record("2", "2", "II")])
+    assert getattr(error.value, "exit_code", None) == 3
+
+
+class Unable:
+    """A metric that needs what is not here."""
+
+    name, signature, higher_is_better = "unable", "unable|v:1", True
+
+    def statistics(self, predictions: Sequence[Prediction]) -> Any:
+        raise MetricSkipped("there is no jail here")
+
+    def score(self, rows: Any) -> float:
+        raise AssertionError("nothing to score")
+
+
+def test_a_metric_that_cannot_be_computed_is_skipped_with_its_reason(run: Path, typed: Typed, tmp_path: Path) -> None:
+    task = replace(TASK, metrics=lambda config: (Unable(), *TASK.metrics(config)))
+    code, out, _ = typed("evaluate", task, run, "--json", tmp_path / "scores.json")
+    assert code == 0
+    assert "unable: skipped, there is no jail here" in out
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert written["skipped"] == {"unable": "there is no jail here"}
+    assert list(written["metrics"]) == [metric.name for metric in TASK.metrics(TASK.config())]
+    code, _, said = typed("evaluate", replace(TASK, metrics=lambda config: (Unable(),)), run)
+    assert (code, "no metric can be computed" in said) == (3, True)
+
+
+def test_scores_can_be_broken_down(run: Path, typed: Typed, tmp_path: Path) -> None:
+    task = replace(TASK, bins={"digits": lambda record: str(len(record.source))})
+    code, out, _ = typed("evaluate", task, run, "--by", "digits", "--json", tmp_path / "scores.json")
+    bins = json.loads((tmp_path / "scores.json").read_text())["bins"]["digits"]
+    assert code == 0
+    assert "digits" in out
+    assert sum(one["n"] for one in bins.values()) == json.loads((tmp_path / "scores.json").read_text())["n"]
+    assert typed("evaluate", task, run, "--by", "letters")[0] == 2

@@ -30,6 +30,18 @@ WORD = r" ?\{\w{1,40}\}| ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S
 """Pieces never cross these: a placeholder in braces, a run of letters, one digit, a run of other signs, white space."""
 
 
+class Sampled(str):
+    """A text that is to be segmented anew, by BPE-dropout: what augmentation makes of a text."""
+
+    share: float
+    seed: int
+
+    def __new__(cls, text: str, share: float, seed: int) -> Self:
+        made = super().__new__(cls, text)
+        made.share, made.seed = share, seed
+        return made
+
+
 @dataclass(frozen=True)
 class SubwordTokenizer:
     """Ids: four specials, 256 bytes, then `pieces`."""
@@ -104,7 +116,11 @@ class SubwordTokenizer:
         return FIRST + len(self.pieces)
 
     def encode(self, value: Any) -> list[int]:
-        """The one best segmentation."""
+        """The one best segmentation, but for texts that ask for another."""
+        if isinstance(value, Sampled):
+            import numpy as np
+
+            return self.sample(str(value), np.random.default_rng(value.seed), value.share)
         return self.engine.encode(" " + clean(value)).ids if value else []
 
     def encode_all(self, values: Sequence[Any]) -> list[list[int]]:

@@ -2,7 +2,7 @@
 
 from core.task import Task
 from tasks.translation.baselines import copy, translation_memory
-from tasks.translation.codec import codecs
+from tasks.translation.codec import augment, codecs
 from tasks.translation.data import TranslationConfig, homeassistant, toy_phrases
 from tasks.translation.files import FORMATS, files
 from tasks.translation.metrics import metrics
@@ -13,6 +13,7 @@ TASK = Task(
     sources={"homeassistant": homeassistant, "phrases": toy_phrases, "files": files},
     codecs=codecs,
     metrics=metrics,
+    augment=augment,
     baselines={"copy": copy, "translation-memory": translation_memory},
     formats=FORMATS,
 )

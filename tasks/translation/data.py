@@ -13,7 +13,7 @@ from typing import Any, Literal
 from zipfile import ZipFile
 
 from core.codec.subword import SubwordKind
-from core.config import Impossible, config
+from core.config import Impossible, Share, config
 from core.data.config import DataConfig
 from core.data.split import split_of
 from core.data.wheel import PinnedWheel
@@ -48,15 +48,21 @@ class TranslationConfig:
     vocabulary: int = 4000
     """Subwords in all, shared by both languages."""
     subwords: SubwordKind = "bpe"
+    bpe_dropout: Share = 0.0
+    """Training pairs are segmented anew each epoch, each merge passed over with this probability (Provilkov et al., 2020)."""
     bleu_tokens: Literal["auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"] = "auto"
     """sacreBLEU's tokeniser; `auto` follows the target language."""
     bleu_lowercase: bool = False
-    ter: bool = False
+    ter: bool = True
     """Report the translation edit rate too."""
+    bleu_tokenised: bool = False
+    """Report BLEU in the older convention too: punctuation normalised, Moses tokens, lower case (as for Multi30k)."""
 
     def __post_init__(self) -> None:
         if self.source_language == self.target_language:
             raise Impossible("target_language", f"{self.target_language!r} is the source language too")
+        if self.bpe_dropout and self.subwords != "bpe":
+            raise Impossible("bpe_dropout", f"it needs subwords = 'bpe', not {self.subwords!r}")
         if not 400 <= self.vocabulary <= 65_000:
             raise Impossible("vocabulary", f"{self.vocabulary} is not between 400 and 65000")
 

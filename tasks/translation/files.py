@@ -1,4 +1,4 @@
-"""The field's own files: lines of text, tab-separated pairs, and two parallel files."""
+"""The field's own files: lines of text, tab-separated pairs, two parallel files, and TMX (see tmx.py)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from core.errors import ConfigError, DataError
 from core.record import Prediction, Record, Split
 from core.task import Format
 from tasks.translation.data import TranslationConfig
+from tasks.translation.tmx import read_tmx
 
 
 def read_text(cfg: TranslationConfig, path: Path) -> Iterator[Record]:
@@ -54,6 +55,7 @@ def write_tsv(prediction: Prediction, n_best: int) -> str:
 FORMATS = {
     "text": Format(endings=(".txt", ".txt.gz"), read=read_text, write=write_text),
     "tsv": Format(endings=(".tsv", ".tsv.gz"), read=read_tsv, write=write_tsv),
+    "tmx": Format(endings=(".tmx", ".tmx.gz"), read=read_tmx),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.config import Impossible
 from core.data.config import DataConfig
 from core.data.sources import read_records
 from core.errors import BadRecord, ConfigError, DataError
@@ -249,3 +250,71 @@ def test_impossible_settings_are_refused() -> None:
         TranslationConfig(source_language="de")
     with pytest.raises(Impossible, match="not between 400 and 65000"):
         TranslationConfig(vocabulary=10)
+
+
+TMX = """<?xml version="1.0" encoding="UTF-8"?>
+<tmx version="1.4"><header srclang="en" datatype="plaintext" segtype="sentence" adminlang="en" o-tmf="x"
+ creationtool="x" creationtoolversion="1"/>
+<body>
+<tu tuid="a"><tuv xml:lang="en-GB"><seg>Turn <bpt i="1">&lt;b&gt;</bpt>on<ept i="1">&lt;/b&gt;</ept> the
+ lamp</seg></tuv><tuv xml:lang="de"><seg>Schalte die Lampe ein</seg></tuv></tu>
+<tu><tuv xml:lang="fr"><seg>Bonjour</seg></tuv></tu>
+<tu><tuv xml:lang="en"><seg>Salt &amp; pepper</seg></tuv></tu>
+</body></tmx>
+"""
+
+
+def test_a_translation_memory_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "train.tmx"
+    path.write_text(TMX)
+    reader = TASK.formats["tmx"].read
+    assert reader is not None
+    found = reader(TranslationConfig(), path)
+    first = next(found)
+    assert (first.key, first.source, first.target) == ("a", "Turn on the lamp", "Schalte die Lampe ein")
+    with pytest.raises(BadRecord, match=r"train\.tmx:7: no 'en' in this unit; there is fr"):
+        next(found)
+    last = next(found)
+    assert (last.source, last.target, last.meta["place"]) == ("Salt & pepper", None, f"{path}:8")
+    assert next(found, None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TMX[:300], r"x\.tmx:6: not XML"),
+        ('<!DOCTYPE tmx [<!ENTITY a "aaaa">]><tmx><body/></tmx>', r"x\.tmx:1: it declares the entity 'a'"),
+        ("", r"x\.tmx:1: not XML"),
+    ],
+)
+def test_a_damaged_translation_memory_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "x.tmx").write_text(text)
+    reader = TASK.formats["tmx"].read
+    assert reader is not None
+    with pytest.raises(DataError, match=said):
+        list(reader(TranslationConfig(source_language="fr"), tmp_path / "x.tmx"))
+
+
+def test_the_older_convention_tokenises_and_lowers_both_sides() -> None:
+    metric = TASK.metrics(TranslationConfig(bleu_tokenised=True))[2]
+    record = Record("1", "x", "Ein Hund läuft über das „grüne“ Gras.")
+    same = Prediction(record, (Hypothesis('ein hund LÄUFT über das "grüne" Gras .', 0.0),))
+    assert metric.score(metric.statistics([same])) == pytest.approx(100)
+    plain = TASK.metrics(TranslationConfig())[0]
+    assert plain.score(plain.statistics([same])) < 50
+    assert "sacremoses" in metric.signature
+
+
+def test_bpe_dropout_segments_anew_and_spells_the_same() -> None:
+    records = [Record(str(n), f"the lamp number {n} is on", f"die Lampe Nummer {n} ist an") for n in range(300)]
+    made = TASK.codecs(TranslationConfig(vocabulary=400), records)
+    assert TASK.augment is not None
+    assert TASK.augment(TranslationConfig()) is None
+    vary = TASK.augment(TranslationConfig(bpe_dropout=0.5))
+    assert vary is not None
+    random = np.random.default_rng(1)
+    seen = {tuple(made.target.encode(vary(records[7], random).target)) for _ in range(20)}
+    assert len(seen) > 5
+    assert {made.target.decode(ids) for ids in seen} == {records[7].target}
+    with pytest.raises(Impossible, match="it needs subwords = 'bpe'"):
+        TranslationConfig(bpe_dropout=0.1, subwords="unigram")

@@ -4,13 +4,20 @@ from core.task import Task
 from tasks.translation.baselines import copy, translation_memory
 from tasks.translation.codec import augment, codecs
 from tasks.translation.data import TranslationConfig, homeassistant, toy_phrases
+from tasks.translation.debian import debian, libreoffice
 from tasks.translation.files import FORMATS, files
 from tasks.translation.metrics import metrics
 
 TASK = Task(
     name="translation",
     config=TranslationConfig,
-    sources={"homeassistant": homeassistant, "phrases": toy_phrases, "files": files},
+    sources={
+        "homeassistant": homeassistant,
+        "debian": debian,
+        "libreoffice": libreoffice,
+        "phrases": toy_phrases,
+        "files": files,
+    },
     codecs=codecs,
     metrics=metrics,
     augment=augment,

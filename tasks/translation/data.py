@@ -95,12 +95,17 @@ def homeassistant_splits(source: str, target: str, cache: str) -> dict[Split, tu
     """All three splits at once, since what is left of dev and test depends on train."""
     dropped: Counter[str] = Counter()
     with HOMEASSISTANT.open(DataConfig(cache=cache)) as wheel:
-        pairs = sorted(read_pairs(wheel, source, target), key=lambda pair: SPLITS.index(split_of(pair.component)))
-    pairs = list(clean(pairs, dropped))  # train first: what it shares with the others stays in train
-    splits = divide(pairs, dropped)
+        pairs = list(read_pairs(wheel, source, target))
+    return prepared_splits(f"homeassistant {source}-{target}", pairs, dropped)
+
+
+def prepared_splits(name: str, pairs: Iterable[Pair], dropped: Counter[str]) -> dict[Split, tuple[Record, ...]]:
+    """Cleaned, split by component, and what was left out said with its reasons."""
+    found = sorted(pairs, key=lambda pair: SPLITS.index(split_of(pair.component)))
+    splits = divide(list(clean(found, dropped)), dropped)  # train first: what it shares with the others stays in train
     kept = ", ".join(f"{len(splits[split]):,} {split}" for split in SPLITS)
     left_out = ", ".join(f"{count:,} {reason}" for reason, count in dropped.most_common())
-    print(f"homeassistant {source}-{target}: {kept}; left out: {left_out}", file=sys.stderr)
+    print(f"{name}: {kept}; left out: {left_out}", file=sys.stderr)
     return splits
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.config import AtLeast0, AtLeast1, Share, config
+from core.config import AtLeast0, AtLeast1, Impossible, Share, config
 
 
 @config
@@ -31,6 +31,10 @@ class DataConfig:
     """What becomes of a training record longer than `batch.longest`; counted and said."""
     cache: str = ""
     """Where downloads are kept; empty: the user's cache folder."""
+    shards: AtLeast1 = 1
+    """So many processes share the training records, each reading a part of its own."""
+    shard: AtLeast0 = 0
+    """Which part this process reads: 0 to `shards` - 1."""
     column_source: str = "source"
     """`hf`: the column read as source (dots descend: `translation.en`)."""
     column_target: str = "target"
@@ -39,6 +43,10 @@ class DataConfig:
     """`hf`: the dataset's configuration name."""
     streaming: bool = False
     """`hf`: read without downloading everything first."""
+
+    def __post_init__(self) -> None:
+        if self.shard >= self.shards:
+            raise Impossible("shard", f"{self.shard} is not below data.shards = {self.shards}")
 
 
 @config

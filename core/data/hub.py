@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,21 @@ def read_hub(data: DataConfig, split: Split, *, read: Read | None, read_target: 
         )
         return Record(f"{split}-{number}", source, target, {"place": place})
 
-    return map(parse, enumerate(rows, start=1))
+    return map(parse, numbered(rows, data, split))
+
+
+def numbered(rows: Iterable[Any], data: DataConfig, split: Split) -> Iterator[tuple[int, Any]]:
+    """Rows with their number in the whole data set, whoever reads them: keys, and so what is held out, stay the same.
+
+    Of a data set on disk only this process's own training rows are touched; a stream is passed over.
+    """
+    if split != "train" or data.shards == 1:
+        return enumerate(rows, start=1)
+    length = getattr(rows, "__len__", None)
+    if length is None:
+        return islice(enumerate(rows, start=1), data.shard, None, data.shards)
+    table: Any = rows
+    return ((place + 1, table[place]) for place in range(data.shard, length(), data.shards))
 
 
 def converted(place: str, column: str, read: Read, value: Any) -> Any:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,10 @@ def records(
 ) -> Iterator[Record]:
     """Records of a split with unique keys, the same ones each time; `report` is told of those left out."""
     source = resolve(task, task_config, data)
-    return unique(under_policy(source(split), data, report))
+    found = unique(under_policy(source(split), data, report))
+    if split != "train" or data.shards == 1 or data.source == "hf":  # which takes its part itself
+        return found
+    return islice(found, data.shard, None, data.shards)
 
 
 def resolve(task: Task[Any], task_config: Any, data: DataConfig) -> Read:
@@ -94,7 +97,11 @@ def resolve(task: Task[Any], task_config: Any, data: DataConfig) -> Read:
             return with_holdout(partial(read_files, task.formats, task_config, data), data)
         case "hf":
             read = source_reader(task, task_config, Path())
-            return with_holdout(partial(read_hub, data, read=read, read_target=read_target), data)
+            hub, whole = (
+                partial(read_hub, one, read=read, read_target=read_target)
+                for one in (data, replace(data, shards=1, shard=0))
+            )
+            return with_holdout(hub, data, whole)
         case name:
             choices = list(dict.fromkeys(("builtin", *own, "jsonl", "files", "hf")))
             hint = did_you_mean(name, choices)
@@ -137,8 +144,11 @@ def named(prefix: str, record: Record) -> Record:
     return replace(record, key=f"{prefix}-{record.key}")
 
 
-def with_holdout(read: Read, data: DataConfig) -> Read:
-    """Where there are no dev records, a part of train that a hash of the keys chooses serves as dev."""
+def with_holdout(read: Read, data: DataConfig, whole: Read | None = None) -> Read:
+    """Where there are no dev records, a part of train that a hash of the keys chooses serves as dev.
+
+    Where `read` gives this process's share of train alone, `whole` gives all of it: dev is the same for everyone.
+    """
 
     def held_out(record: Record) -> bool:
         return hashed_share(record.key) < data.holdout
@@ -154,7 +164,7 @@ def with_holdout(read: Read, data: DataConfig) -> Read:
                 print(
                     f"no dev data: {100 * data.holdout:g} % of train is held out by a hash of its keys", file=sys.stderr
                 )
-                return filter(held_out, read("train"))
+                return filter(held_out, (whole or read)("train"))
             case "train":
                 _, first = peek(read("dev"))
                 train = read("train")

@@ -4,11 +4,13 @@ import gzip
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.config import Impossible
 from core.data.config import DataConfig
 from core.data.jsonl import read_jsonl
 from core.data.sources import ReadRecords, read_records
@@ -227,6 +229,34 @@ def test_a_local_parquet_data_set(tmp_path: Path, streaming: bool) -> None:
     wrong = DataConfig(source="hf", path=(str(tmp_path),), cache=str(tmp_path / "cache"), streaming=streaming)
     with pytest.raises(ConfigError, match=r"data\.column_source = 'source': no column 'source'; there are translation"):
         read(wrong)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_processes_share_a_parquet_data_set_without_overlap(tmp_path: Path, streaming: bool) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    rows = [{"source": f"s{n}", "target": f"t{n}"} for n in range(50)]
+    for part in range(2):
+        datasets.Dataset.from_list(rows[part * 25 : part * 25 + 25]).to_parquet(tmp_path / f"train-{part}.parquet")
+    whole = DataConfig(source="hf", path=(str(tmp_path),), cache=str(tmp_path / "cache"), streaming=streaming)
+    parts = [read(replace(whole, shards=3, shard=shard)).records for shard in range(3)]
+    together = [record for part in parts for record in part]
+    assert sorted(together, key=lambda one: one.key) == sorted(read(whole).records, key=lambda one: one.key)
+    assert len({record.key for record in together}) == len(together) > 40
+    assert min(map(len, parts)) > 10
+    dev = [read(replace(whole, shards=3, shard=shard), "dev").records for shard in range(3)]
+    assert dev[0] == dev[1] == dev[2] == read(whole, "dev").records != []
+    assert not {record.key for record in together} & {record.key for record in dev[0]}
+
+
+def test_any_source_can_be_shared(tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl")
+    whole = DataConfig(source="jsonl", path=(str(tmp_path),), holdout=0)
+    parts = [read(replace(whole, shards=2, shard=shard)).records for shard in range(2)]
+    assert [len(part) for part in parts] == [len(read(whole).records[shard::2]) for shard in range(2)]
+    assert {one.key for part in parts for one in part} == {one.key for one in read(whole).records}
+    with pytest.raises(Impossible, match="2 is not below"):
+        replace(whole, shards=2, shard=2)
 
 
 def test_shares_are_even_and_never_change() -> None:

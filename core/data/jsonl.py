@@ -31,6 +31,11 @@ def read_jsonl(
 
 def read_line(line: Line, read: Read, read_target: Read, *, targets: bool, prefix: str) -> Record:
     """One line -> one record."""
+    return read_tree(json_object(line), line, read, read_target, targets=targets, prefix=prefix)
+
+
+def json_object(line: Line) -> dict[str, Any]:
+    """The object that a line holds."""
     try:
         tree = json.loads(line.text, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
@@ -39,7 +44,7 @@ def read_line(line: Line, read: Read, read_target: Read, *, targets: bool, prefi
         raise line.bad("nested too deep" if isinstance(error, RecursionError) else f"not JSON: {error}") from None
     if not isinstance(tree, dict):
         raise line.bad(f'a record is an object like {{"source": ..., "target": ...}}, not {name_of(tree)}')
-    return read_tree(tree, line, read, read_target, targets=targets, prefix=prefix)  # pyright: ignore[reportUnknownArgumentType]
+    return tree  # pyright: ignore[reportUnknownVariableType]
 
 
 def read_tree(tree: dict[str, Any], line: Line, read: Read, read_target: Read, *, targets: bool, prefix: str) -> Record:

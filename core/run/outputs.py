@@ -59,12 +59,20 @@ def predicted(record: Record, outputs: Sequence[str]) -> Prediction:
 
 def native_outputs(task: Task[Any], config: Any, path: Path) -> Answers | None:
     """A native format that holds both sides: its targets are the outputs. None for other files."""
+    if jsonl_ids(path) and ours(path):
+        return None
     for form in task.formats.values():
         if form.read is not None and path.name.endswith(form.endings or ("\0",)):
             found = list(form.read(config, path))
             if found and all(record.target is not None for record in found):
                 return [(record.key, (str(record.target),)) for record in found]
     return None
+
+
+def ours(path: Path) -> bool:
+    """Whether a JSONL file begins as `predict` writes it; a task may read another layout of the same ending."""
+    first = next(read_lines(path), None)
+    return first is not None and any(key in first.raw for key in (b'"output"', b'"hypotheses"'))
 
 
 def parse_json(line: Line) -> tuple[str | None, tuple[str, ...]]:

@@ -230,7 +230,8 @@ class Training:
             if (signal := self.signals.received()) is not None or predictions is None:
                 print(f"\nstopped before the last evaluation; go on with: {self.resume_command()}", file=sys.stderr)
                 raise Interrupted(signal or 2)
-        scores = score(predictions, self.metrics)
+        skipped: dict[str, str] = {}
+        scores = score(predictions, self.metrics, skipped=skipped)
         tree = {
             "finished": True,
             "reason": reason,
@@ -243,11 +244,14 @@ class Training:
             "best_step": best.step,
             "minutes": self.trainer.seconds / 60,
             "metrics": {name: one.tree() for name, one in scores.items()},
+            "skipped": skipped,
         }
         write_text(self.folder.card, card(self.task, self.cfg, tree, read_json(self.folder.facts)))
         write_json(self.folder.metrics, tree)
         print(f"\n{self.task.name}, dev, best checkpoint (step {best.step}); {reason}", file=sys.stderr)
         print(table(scores))
+        for name, why in skipped.items():
+            print(f"  {name}: skipped, {why}")
         for prediction in predictions[:3]:
             print(sample(prediction))
         print(f"run: {self.folder.path}")

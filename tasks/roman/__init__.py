@@ -1,12 +1,15 @@
 """Roman numerals: "1984" -> "MCMLXXXIV". The smallest whole domain; `python -m tasks new NAME DIR` begins yours from one like it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from core.codec.regex import RegexTokenizer
 from core.codec.types import Codecs
 from core.config import AtLeast1, Impossible, config
 from core.data.config import DataConfig
 from core.data.split import split_of
+from core.errors import BadRecord
 from core.metrics.exact import ExactMatch
 from core.record import Record, Split
 from core.task import Metric, Task
@@ -40,7 +43,18 @@ def numbers(cfg: RomanConfig, data: DataConfig, split: Split) -> Iterator[Record
     """Every number up to the largest; which split one belongs to is a hash of itself, so that it never changes."""
     for number in range(1, cfg.largest + 1):
         if split_of(key := str(number), dev=0.05, test=0.05) == split:
-            yield Record(key, source=key, target=to_roman(number))
+            yield Record(key, source=read(cfg, key, Path()), target=to_roman(number))
+
+
+def read(cfg: RomanConfig, value: Any, folder: Path) -> str:
+    """Four digits, so that each has its place: of numbers with one digit there are too few to learn what that means."""
+    digits = value.strip() if isinstance(value, str) else ""
+    if not (digits.isascii() and digits.isdigit()):
+        raise BadRecord(f"{value!r} is no whole number in digits")
+    significant = digits.lstrip("0").zfill(4)
+    if len(significant) > 4 or not 1 <= int(significant) <= cfg.largest:
+        raise BadRecord(f"{value!r} is not between 1 and {cfg.largest}")
+    return significant
 
 
 def codecs(cfg: RomanConfig, train: Iterable[Record]) -> Codecs:
@@ -57,4 +71,4 @@ def metrics(cfg: RomanConfig) -> Sequence[Metric]:
     return (ExactMatch(1), ExactMatch(5))
 
 
-TASK = Task(name="roman", config=RomanConfig, sources={"numbers": numbers}, codecs=codecs, metrics=metrics)
+TASK = Task(name="roman", config=RomanConfig, sources={"numbers": numbers}, codecs=codecs, metrics=metrics, read=read)

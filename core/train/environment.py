@@ -11,7 +11,11 @@ from typing import Any
 
 import torch
 
-LIBRARIES = ("torch", "numpy", "safetensors", "sacrebleu", "tokenizers")
+LIBRARIES = (
+    *("torch", "numpy", "safetensors", "tokenizers", "datasets"),
+    *("sacrebleu", "rouge-score", "torchaudio", "soundfile", "jiwer", "biopython", "msasim", "rdkit"),
+)
+"""Whatever of these is installed is named with a run: any of them may change data or scores."""
 EXACT = ("threads", "cpu capability", "device", "precision")
 """Facts that an exact resume needs equal, besides torch's version."""
 

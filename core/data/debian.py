@@ -151,6 +151,9 @@ def members(deb: Path, wanted: Callable[[str], bool] = lambda name: True) -> Ite
                     name = member.name.removeprefix("./")
                     if member.isreg() and wanted(name) and (file := archive.extractfile(member)) is not None:
                         yield name, file.read()
+            process.stdout.read()  # what pads the archive
+            if process.wait():  # it may have broken off between two files
+                raise EOFError("it breaks off")
         except (tarfile.TarError, EOFError) as error:
             process.kill()
             said = process.stderr.read().decode(errors="replace").strip().splitlines()

@@ -15,7 +15,7 @@ from core.record import Prediction, Record, Split
 
 if TYPE_CHECKING:  # torch is imported only when a model is
     from core.decode.rules import Rule
-    from core.model.features import PrefixFeatures
+    from core.model.features import LearnedFeatures, PrefixFeatures
 
 C = TypeVar("C")
 Source = Callable[[C, DataConfig, Split], Iterator[Record]]
@@ -58,6 +58,8 @@ class Format(Generic[C]):
     """Before the first input of an output."""
     foot: str = ""
     """After the last."""
+    between: str = ""
+    """Between two inputs of one output, after the newline that ends the first."""
     suffix: str = ""
     """With `--output FOLDER/` one file an input: its key and this. Bytes can be written in no other way."""
     overrides: tuple[str, ...] = ()
@@ -84,12 +86,15 @@ class Task(Generic[C]):
     """A JSON value -> source, raising BadRecord; the folder is where relative file names begin. None: a string as it is."""
     read_target: Callable[[C, Any], Any] | None = None
     """The same for targets."""
-    rule: Callable[[C, Codecs], Rule] | None = None
-    """What decoding may not do."""
-    features: Callable[[C, Codecs], PrefixFeatures] | None = None
+    rule: Callable[[C, Codecs], Rule | None] | None = None
+    """What decoding may not do; None (also from the function) where it may do all."""
+    features: Callable[[C, Codecs], PrefixFeatures | LearnedFeatures] | None = None
     """What the decoder is told about the prefix, beyond its tokens."""
     augment: Callable[[C], Callable[[Record, np.random.Generator], Record] | None] | None = None
     """A training record -> a variant of it, drawn anew each epoch; None (also from the function) to leave records alone."""
+    augment_among: Callable[[C], Callable[[Record, Sequence[Record], np.random.Generator], Record] | None] | None = None
+    """The same where a variant takes other training records too (put behind it, mixed in): all of them are given. Where
+    this gives a function, `augment` is not asked."""
     canonical: Callable[[C], Callable[[str], str | None]] | None = None
     """When two outputs are the same answer: for duplicates, voting, top-k, leak checks. None for an invalid output."""
     solve: Callable[[C, Codecs, Solve, Sequence[Record]], list[Prediction]] | None = None

@@ -61,6 +61,11 @@ class RegexTokenizer:
         """Symbols that were not fitted are UNK."""
         return [self.ids.get(symbol, UNK) for symbol in self.cut(value)]
 
+    def id_of(self, symbol: str) -> int | None:
+        """Of one symbol as the pattern cuts it."""
+        known = self.ids.get(symbol)
+        return UNK if known is None and self.cut(symbol) == [symbol] else known
+
     def decode(self, ids: Sequence[int], extra: Sequence[str] = ()) -> str:
         """The join of the symbols; UNK is spelled as the replacement character, the other specials as nothing."""
         return "".join(self.spelled(token, extra) for token in ids)

@@ -128,6 +128,15 @@ class SubwordTokenizer:
         encoded = self.engine.encode_batch_fast([" " + clean(value) if value else "" for value in values])
         return [one.ids for one in encoded]
 
+    def cut(self, value: Any) -> list[str]:
+        """The pieces and bytes, by name."""
+        return [BYTES[one - len(SPECIALS)] if one < FIRST else self.pieces[one - FIRST] for one in self.encode(value)]
+
+    def id_of(self, symbol: str) -> int | None:
+        """Never unknown: what has no piece is spelled by several."""
+        known = self.numbers.get(symbol)
+        return len(SPECIALS) + BYTES.index(symbol) if known is None and symbol in BYTES else known
+
     def sample(self, value: Any, random: np.random.Generator, share: float) -> list[int]:
         """BPE-dropout (Provilkov et al. 2020): a merge that could be made is passed over with probability `share`."""
         if self.model != "bpe":

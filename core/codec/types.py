@@ -22,6 +22,10 @@ class Encoded(NamedTuple):
     """int32 [S], where positions do not simply count up (A <sep> B restarts them)."""
     segment: np.ndarray | None = None
     """int32 [S], which part of the source a symbol belongs to."""
+    extended: np.ndarray | None = None
+    """int32 [S], for models that copy: what each symbol is in the target (PAD: nothing), `words` from the size on. None: itself."""
+    words: tuple[str, ...] = ()
+    """Words of this source that the target's vocabulary lacks."""
 
 
 class Codec(Protocol):
@@ -54,6 +58,19 @@ class Tokenizer(Codec, Protocol):
 
     def label(self, token: int) -> str:
         """A token as a person reads it, for pictures."""
+        ...
+
+
+@runtime_checkable
+class Spelling(Codec, Protocol):
+    """A tokenizer whose symbols have a spelling each, so that they can be copied into another vocabulary, or verbatim."""
+
+    def cut(self, value: Any) -> list[str]:
+        """The symbols that `encode` gives ids, in order."""
+        ...
+
+    def id_of(self, symbol: str) -> int | None:
+        """UNK if it would be one unknown symbol here; None if it would not be one symbol."""
         ...
 
 

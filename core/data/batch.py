@@ -24,6 +24,11 @@ class CopyMap:
     words: tuple[tuple[str, ...], ...]
     """Row by row, the words that those ids spell."""
 
+    @property
+    def extra(self) -> int:
+        """The most that a row has."""
+        return max(map(len, self.words), default=0)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -91,4 +96,15 @@ def collate(sources: Sequence[Encoded], targets: Sequence[Sequence[int]] | None,
         None if segment is None else torch.from_numpy(segment),
     )
     tokens = sum(len(ids) + 1 for ids in targets) if targets is not None else 0
-    return Batch(torch.from_numpy(source), layout, torch.from_numpy(target), tuple(index), tokens)
+    copy = copy_map(sources, S)
+    return Batch(torch.from_numpy(source), layout, torch.from_numpy(target), tuple(index), tokens, copy)
+
+
+def copy_map(sources: Sequence[Encoded], S: int) -> CopyMap | None:
+    """None where every symbol is what it is."""
+    if all(one.extended is None for one in sources):
+        return None
+    extended = np.full((len(sources), S), PAD, dtype=np.int64)
+    for row, one in enumerate(sources):
+        extended[row, : len(one.values)] = one.values if one.extended is None else one.extended
+    return CopyMap(torch.from_numpy(extended), tuple(one.words for one in sources))

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from core.codec.types import Codecs, Encoded, as_encoded
+from core.data.copying import copyable, with_copies
 from core.data.examples import Examples
 from core.errors import DataError
 from core.record import Record
@@ -26,13 +27,18 @@ class EncodedSplit:
 
 
 def encode_split(
-    records: Sequence[Record], codecs: Codecs, *, longest: int, long: Literal["drop", "truncate", "stop"]
+    records: Sequence[Record],
+    codecs: Codecs,
+    *,
+    longest: int,
+    long: Literal["drop", "truncate", "stop"],
+    copy: bool = False,
 ) -> EncodedSplit:
-    """Sources and targets of training records."""
+    """Sources and targets of training records; with their copy maps for a model that copies."""
     kept: list[Record] = []
     too_long = 0
 
-    def pairs() -> Iterator[tuple[Encoded, list[int]]]:
+    def pairs() -> Iterator[tuple[Encoded, Sequence[int]]]:
         nonlocal too_long
         sources, targets = encode_all(records, codecs)
         for record, source, target in zip(records, sources, targets, strict=True):
@@ -45,20 +51,23 @@ def encode_split(
                     continue
                 source, target = shorten(source, longest), target[:longest]
             kept.append(record)
-            yield source, target
+            yield with_copies(record, codecs, source, target) if copy else (source, target)
 
     examples = Examples.build(pairs())
     return EncodedSplit(kept, examples, too_long)
 
 
-def encode_sources(records: Sequence[Record], codecs: Codecs, *, longest: int) -> Examples:
+def encode_sources(records: Sequence[Record], codecs: Codecs, *, longest: int, copy: bool = False) -> Examples:
     """Sources alone, for the search; what is longer than the model was trained for is cut, and this is said."""
     encoded = [as_encoded(codecs.source.encode(record.source)) for record in records]
     cut = [record for record, one in zip(records, encoded, strict=True) if len(one.values) > longest]
     if cut:
         more = f" and {len(cut) - 1} more" if len(cut) > 1 else ""
         print(f"{place(cut[0])}{more}: longer than `batch.longest` = {longest}, cut there", file=sys.stderr)
-    return Examples.build((shorten(one, longest), None) for one in encoded)
+    short = [shorten(one, longest) for one in encoded]
+    if copy:
+        short = [copyable(record.source, codecs, one) for record, one in zip(records, short, strict=True)]
+    return Examples.build((one, None) for one in short)
 
 
 def encode_all(records: Sequence[Record], codecs: Codecs) -> tuple[list[Encoded], list[list[int]]]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from core.codec.types import BOS, EOS, PAD, Encoded
-from core.data.batch import Batch
+from core.data.batch import Batch, CopyMap
 from core.nn.layout import Padded
 
 # B batch, S source, T target (with one end), F features, N records
@@ -51,6 +51,10 @@ class Examples:
     target: Ragged | None
     position: Ragged | None = None
     segment: Ragged | None = None
+    extended: Ragged | None = None
+    """For models that copy, where a source has a copy map."""
+    words: tuple[tuple[str, ...], ...] = ()
+    """Those of each record, beside `extended`."""
 
     @classmethod
     def build(cls, pairs: Iterable[tuple[Encoded, Sequence[int] | None]]) -> Examples:
@@ -64,6 +68,7 @@ class Examples:
         if targets and len(targets) != len(sources):
             raise ValueError(f"{len(targets)} targets for {len(sources)} sources; give all or none")
         ids = np.zeros(0, np.int32)
+        mapped = any(one.extended is not None for one in sources)
 
         def more(parts: list[np.ndarray | None]) -> Ragged | None:
             held = [part for part in parts if part is not None]
@@ -74,6 +79,10 @@ class Examples:
             Ragged.build(targets, ids) if targets else None,
             more([one.position for one in sources]),
             more([one.segment for one in sources]),
+            Ragged.build([one.values if one.extended is None else one.extended for one in sources], ids)
+            if mapped
+            else None,
+            tuple(one.words for one in sources) if mapped else (),
         )
 
     def __len__(self) -> int:
@@ -116,4 +125,10 @@ class Examples:
             None if segment is None else torch.from_numpy(segment.astype(np.int64)),
         )
         values = torch.from_numpy(source if frames else source.astype(np.int64))
-        return Batch(values, layout, torch.from_numpy(target), tuple(rows.tolist()), tokens)
+        return Batch(values, layout, torch.from_numpy(target), tuple(rows.tolist()), tokens, self._copy_map(rows))
+
+    def _copy_map(self, rows: np.ndarray) -> CopyMap | None:
+        if self.extended is None:
+            return None
+        extended_BS = self.extended.rectangle(rows, pad=PAD)[0].astype(np.int64)
+        return CopyMap(torch.from_numpy(extended_BS), tuple(self.words[row] for row in rows.tolist()))

@@ -11,8 +11,8 @@ from core.config import AtLeast0, AtLeast1, Impossible, NotNegative, Share, conf
 class SearchConfig:
     """How answers are looked for (docs/decoding.md)."""
 
-    strategy: Literal["beam", "greedy", "sample"] = "beam"
-    """Keep the best few, follow the likeliest, or draw."""
+    strategy: Literal["beam", "greedy", "sample", "ctc"] = "beam"
+    """Keep the best few, follow the likeliest, or draw; `ctc`: what the CTC head alone hears, frame by frame."""
     beams: AtLeast1 = 5
     """Hypotheses kept (beam), or samples drawn (sample); greedy has one."""
     n_best: AtLeast1 = 1
@@ -23,6 +23,10 @@ class SearchConfig:
     """The longest output is `length_ratio` x the source's length + `length_extra` tokens, the end symbol included."""
     length_extra: AtLeast1 = 20
     """See `length_ratio`."""
+    ctc_weight: Share = 0.3
+    """Of the CTC head beside the decoder, in beam and greedy search, where the model has one."""
+    align: bool = False
+    """Say which frames each token was heard in, by the CTC head."""
     no_repeat: AtLeast0 = 0
     """No n-gram of this size twice in an output; 0 allows all."""
     temperature: NotNegative = 1.0
@@ -35,12 +39,12 @@ class SearchConfig:
     """Budget of a decoding batch: source tokens, pads included, times beams."""
 
     def __post_init__(self) -> None:
-        if self.strategy != "greedy" and self.n_best > self.beams:
+        if self.strategy not in ("greedy", "ctc") and self.n_best > self.beams:
             raise Impossible("n_best", f"{self.n_best} answers need at least as many beams, not {self.beams}")
-        if self.strategy == "greedy" and self.n_best > 1:
-            raise Impossible("n_best", "greedy search has one answer")
+        if self.strategy in ("greedy", "ctc") and self.n_best > 1:
+            raise Impossible("n_best", f"the strategy {self.strategy!r} has one answer")
 
     @property
     def width(self) -> int:
         """Hypotheses per source."""
-        return 1 if self.strategy == "greedy" else self.beams
+        return 1 if self.strategy in ("greedy", "ctc") else self.beams

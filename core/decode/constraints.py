@@ -11,7 +11,7 @@ from torch import Tensor
 from core.codec.types import BOS, EOS, PAD
 from core.data.batch import Batch
 from core.decode.candidates import NEVER
-from core.decode.rules import Rule
+from core.decode.rules import Rule, RuleAtOnce
 from core.model.state import State, keep_rows, select_rows
 
 # B batch, K hypotheses, T target (so far), P prefix, N n-gram, V vocabulary
@@ -52,6 +52,8 @@ def teacher_forced(rule: Rule, batch: Batch, limit_B: Tensor | None = None) -> T
 
     Without `limit_B`, tokens in all, nothing has to close in time.
     """
+    if limit_B is None and isinstance(rule, RuleAtOnce):
+        return rule.teacher_forced(batch)
     state = rule.start(batch, 1)
     limit_B1 = batch.target.new_full((batch.size, 1), UNLIMITED) if limit_B is None else limit_B[:, None]
     steps: list[Tensor] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -23,6 +23,19 @@ class Rule(Protocol):
         """Read one token (BOS first); then which tokens may follow, bool [B, K, V].
 
         `remaining_BK` counts the tokens that may still come, the end symbol included, so that a rule can close in time
-        what is open. Ids from V on (copied words) are not the rule's to judge.
+        what is open. Ids from V on (copied words) are not the rule's to judge, but it may have to read them.
         """
+        ...
+
+
+class SearchOnly:
+    """A mark for rules that are not asked in training, whose losses are then over all tokens: asking would cost too much."""
+
+
+@runtime_checkable
+class RuleAtOnce(Protocol):
+    """A rule that need not step where the whole target is known."""
+
+    def teacher_forced(self, batch: Batch) -> Tensor:
+        """The legal tokens after each of `batch.given_BT`, bool [B, T, V], without any limit: what stepping finds."""
         ...

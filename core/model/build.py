@@ -9,20 +9,32 @@ from torch import nn
 
 from core.codec.types import Codecs
 from core.config import Impossible
+from core.data.copying import refusal
 from core.model.config import ModelConfig, RNNConfig, TransformerConfig
-from core.model.features import PrefixFeatures
+from core.model.features import LearnedFeatures, PrefixFeatures, SpokenFeatures
 from core.model.front import make_front
 from core.model.rnn import RecurrentDecoder
+from core.model.said import Said
 from core.model.seq2seq import Seq2Seq
 from core.model.transformer import TransformerDecoder, TransformerEncoder
+from core.nn.copying import CopyingHead
+from core.nn.ctc import CtcHead
 from core.nn.embedding import Borrowed, embedding
 from core.nn.output import Head
 from core.nn.recurrent import RecurrentEncoder
 
 
-def build(cfg: ModelConfig, codecs: Codecs, *, features: PrefixFeatures | None = None, seed: int = 0) -> Seq2Seq:
+def build(
+    cfg: ModelConfig, codecs: Codecs, *, features: PrefixFeatures | LearnedFeatures | None = None, seed: int = 0
+) -> Seq2Seq:
     """Equal config, codecs and seed give equal weights; torch's global generators are left as they were."""
     tie = tying(cfg, codecs)
+    if cfg.copy and (reason := refusal(codecs)) is not None:
+        raise Impossible("copy", reason)
+    if cfg.copy and cfg.ctc:
+        raise Impossible(
+            "ctc", "a CTC head reads words off the source's places, it cannot copy them; use one of the two"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         match cfg:
@@ -34,10 +46,18 @@ def build(cfg: ModelConfig, codecs: Codecs, *, features: PrefixFeatures | None =
             case _:
                 assert_never(cfg)
         target = embedding(codecs.target.size, cfg.width)
-        front = make_front(codecs.source, cfg.width, target if tie == "all" else None)
+        front = make_front(codecs.source, cfg.width, target if tie == "all" else None, cfg.subsample)
         output = embedding(codecs.target.size, cfg.width) if tie == "none" else Borrowed(target)
-        told = None if features is None else nn.Linear(features.width(cfg.width), cfg.width)
-        return Seq2Seq(front, encoder, target, decoder, Head(output), features, told)
+        head = CopyingHead(output, own_ids=codecs.shared) if cfg.copy else Head(output)
+        if isinstance(features, LearnedFeatures):
+            features = features.make(cfg.width)
+        ctc = CtcHead(cfg.width, codecs.target.size) if cfg.ctc else None
+        if features is None:
+            return Seq2Seq(front, encoder, target, decoder, head, ctc=ctc, ctc_weight=cfg.ctc)
+        told, said = nn.Linear(features.width(cfg.width), cfg.width), Said(features.width(cfg.width), cfg.width)
+        if isinstance(features, SpokenFeatures):
+            features.begin(said, head.weight)
+        return Seq2Seq(front, encoder, target, decoder, head, features, told, said, ctc=ctc, ctc_weight=cfg.ctc)
 
 
 def tying(cfg: ModelConfig, codecs: Codecs) -> Literal["all", "target", "none"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.config import AtLeast1, Dropout, Impossible, config
+from core.config import AtLeast1, Dropout, Impossible, Share, config
 
 
 @config
@@ -33,6 +33,12 @@ class TransformerConfig:
     tie: Literal["auto", "all", "target", "none"] = "auto"
     """Share matrices between source embedding, target embedding and output: `auto` is `all`
     where the vocabulary is shared, else `target`."""
+    subsample: Literal[1, 2, 4, 8] = 1
+    """Frames as source: so many become one, by convolutions before the encoder."""
+    ctc: Share = 0.0
+    """Weight of a CTC head on the encoder in the loss, the decoder's weight being the rest (Watanabe et al., 2017); 0: none."""
+    copy: bool = False
+    """Say words of the source, unknown ones too, by pointing at them (a pointer-generator head)."""
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -60,6 +66,12 @@ class RNNConfig:
     """On embeddings, between layers and before the output."""
     tie: Literal["auto", "all", "target", "none"] = "auto"
     """Share matrices between source embedding, target embedding and output, as for the Transformer."""
+    subsample: Literal[1, 2, 4, 8] = 1
+    """Frames as source: so many become one, by convolutions before the encoder."""
+    ctc: Share = 0.0
+    """Weight of a CTC head on the encoder in the loss, the decoder's weight being the rest (Watanabe et al., 2017); 0: none."""
+    copy: bool = False
+    """Say words of the source, unknown ones too, by pointing at them (a pointer-generator head)."""
 
     def __post_init__(self) -> None:
         if self.width % 2:

@@ -6,13 +6,18 @@ and of the memory, so it can be teacher-forced.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from core.model.said import Said
 from core.model.state import Memory, State
+from core.nn.layout import Layout
 
-# B batch, K hypotheses, T target, F features
+# B batch, K hypotheses, S source, T target, F features, D width
+
+TOLD = "features."
+"""Begins the names of their tensors in a memory's cache and in a state."""
 
 
 class PrefixFeatures(Protocol):
@@ -32,4 +37,31 @@ class PrefixFeatures(Protocol):
 
     def teacher_forced(self, given_BT: Tensor, memory: Memory) -> Tensor:
         """All of them at once, [B, T, F], equal to stepping."""
+        ...
+
+
+@runtime_checkable
+class FeaturesOfSources(Protocol):
+    """Prefix features with something to work out once a source: where the way ahead leads, whatever the prefix will be."""
+
+    def cache(self, hidden_BSD: Tensor, layout: Layout, source: Tensor) -> dict[str, Tensor]:
+        """Every tensor [B, ...]; it stands in `memory.cache`, its name begun by TOLD."""
+        ...
+
+
+@runtime_checkable
+class LearnedFeatures(Protocol):
+    """Prefix features with parameters of their own: a recipe, of which each model makes itself a module."""
+
+    def make(self, model_width: int) -> PrefixFeatures:
+        """An nn.Module, its parameters drawn from torch's global generator (which the caller has seeded)."""
+        ...
+
+
+@runtime_checkable
+class SpokenFeatures(Protocol):
+    """Prefix features that are an answer by themselves, which learning then corrects."""
+
+    def begin(self, said: Said, word_VD: Tensor) -> None:
+        """Set, in place, what of them goes past the decoder; a word's logit is the product with its row of `word_VD`."""
         ...

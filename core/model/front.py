@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from core.codec.types import Featurizer, Tokenizer
+from core.config import Impossible
 from core.nn.embedding import Borrowed, embed, embedding
 from core.nn.layout import Layout
 from core.nn.linear import matrix
+from core.nn.subsampling import Subsampling
 
 # B batch, S source (before or after subsampling), D width, F features
 
@@ -41,16 +43,24 @@ class SymbolFront(nn.Module):
 class FrameFront(nn.Module):
     """Frames -> vectors. A front may return fewer frames than it was given, with the layout of those."""
 
-    def __init__(self, features: int, width: int) -> None:
+    def __init__(self, features: int, width: int, subsample: int = 1) -> None:
         super().__init__()
-        self.project = matrix(features, width, bias=True)
+        self.factor = subsample
+        if subsample == 1:
+            self.project = matrix(features, width, bias=True)
+        else:
+            self.subsampling = Subsampling(features, width, subsample)
 
     def forward(self, source: Tensor, layout: Layout) -> tuple[Tensor, Layout]:
-        return self.project(source), layout
+        return (self.project(source), layout) if self.factor == 1 else self.subsampling(source, layout)
 
 
-def make_front(codec: Tokenizer | Featurizer, width: int, shared: nn.Embedding | None) -> SymbolFront | FrameFront:
+def make_front(
+    codec: Tokenizer | Featurizer, width: int, shared: nn.Embedding | None, subsample: int = 1
+) -> SymbolFront | FrameFront:
     """By the type of the codec; `shared` is the target's table where both sides are to have one."""
     if isinstance(codec, Featurizer):
-        return FrameFront(codec.width, width)
+        return FrameFront(codec.width, width, subsample)
+    if subsample != 1:
+        raise Impossible("subsample", f"{subsample}: only frames can be subsampled, and this task's source is symbols")
     return SymbolFront(embedding(codec.size, width) if shared is None else Borrowed(shared))

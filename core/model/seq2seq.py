@@ -8,17 +8,19 @@ from torch import Tensor, nn
 
 from core.codec.types import UNK
 from core.data.batch import Batch
-from core.model.features import PrefixFeatures
+from core.model.features import TOLD, FeaturesOfSources, PrefixFeatures
 from core.model.front import FrameFront, SymbolFront
+from core.model.said import Said
 from core.model.state import Memory, State, keep_rows, select_rows
+from core.nn.copying import CopyingHead
+from core.nn.ctc import CtcHead
 from core.nn.embedding import embed
 from core.nn.layout import Layout
 from core.nn.output import Head
 
-# B batch, S source, T target, K hypotheses, D width, V vocabulary, F features, L layers, H heads
+# B batch, S source, T target, K hypotheses, D width, V vocabulary (and copied words), F features, L layers, H heads
 
 OWN = "decoder."
-TOLD = "features."
 
 
 class Encoder(Protocol):
@@ -71,31 +73,55 @@ class Seq2Seq(nn.Module):
         head: Head,
         features: PrefixFeatures | None = None,
         told: nn.Linear | None = None,
+        said: Said | None = None,
+        *,
+        ctc: CtcHead | None = None,
+        ctc_weight: float = 0.0,
     ) -> None:
-        """`told` takes what `features` say to the width of the embeddings, to which it is added."""
+        """What `features` say is added to what the decoder reads by `told`, and to what it says by `said`."""
         super().__init__()
         self.front, self.encoder, self.embedding, self.decoder, self.head = front, encoder, embedding, decoder, head
-        self.features, self.told = features, told
+        self.features, self.told, self.said = features, told, said
+        self.ctc, self.ctc_weight = ctc, ctc_weight
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Decoder hidden states [B, T, D] under teacher forcing."""
-        memory = self.encode(batch)
-        return self.decoder(self._given(batch.given_BT, memory), memory)
+    @property
+    def copies(self) -> bool:
+        """Whether batches need a copy map."""
+        return isinstance(self.head, CopyingHead)
+
+    def forward(self, batch: Batch, memory: Memory | None = None) -> Tensor:
+        """Decoder hidden states [B, T, D] under teacher forcing; `memory` where the sources have been read."""
+        memory = self.encode(batch) if memory is None else memory
+        x_BTD, feature_BTF = self._given(batch.given_BT, memory)
+        return self._said(self.decoder(x_BTD, memory), feature_BTF)
 
     def loss(self, batch: Batch, *, smoothing: float = 0.0, legal_BTV: Tensor | None = None) -> Tensor:
         """Summed over the target tokens that count."""
-        return self.head.loss(self(batch), batch.wanted_BT, smoothing=smoothing, legal=legal_BTV)
+        memory = self.encode(batch)
+        heard = 0.0
+        if self.ctc is not None:
+            heard = self.ctc_weight * self.ctc.loss(memory.hidden_BSD, memory.layout, batch.wanted_BT)
+            if self.ctc_weight == 1.0:
+                return heard
+        said = self.head.loss(self(batch, memory), batch.wanted_BT, memory, smoothing=smoothing, legal=legal_BTV)
+        return (1.0 - self.ctc_weight) * said + heard
 
     def attention(self, batch: Batch) -> Tensor:
         """Where the decoder looks under teacher forcing, [L, B, H, T, S]; L = H = 1 for a recurrent one."""
         memory = self.encode(batch)
-        return self.decoder.attention(self._given(batch.given_BT, memory), memory)
+        return self.decoder.attention(self._given(batch.given_BT, memory)[0], memory)
 
     def encode(self, batch: Batch) -> Memory:
         """Read the sources, once."""
         x_BSD, layout = self.front(batch.source, batch.layout)
         hidden_BSD = self.encoder(x_BSD, layout)
-        return Memory(hidden_BSD, layout, batch.source, self.decoder.cache(hidden_BSD))
+        words = batch.copy.extended_BS if batch.copy is not None else None
+        cache = self.decoder.cache(hidden_BSD) | self.head.cache(hidden_BSD, layout, batch.source, words)
+        if isinstance(self.features, FeaturesOfSources):
+            found = self.features.cache(hidden_BSD, layout, batch.source)
+            cache |= {TOLD + name: x for name, x in found.items()}
+        extra = batch.copy.extra if self.copies and batch.copy is not None else 0
+        return Memory(hidden_BSD, layout, batch.source, cache, extra)
 
     def start(self, memory: Memory, beams: int) -> State:
         """Before BOS."""
@@ -105,16 +131,17 @@ class Seq2Seq(nn.Module):
     def advance(self, token_BK: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
         """Read one token of each hypothesis; hidden states [B, K, D]."""
         x_BKD, told = self._words(token_BK), _part(state, TOLD)
+        feature_BKF = None
         if self.features is not None and self.told is not None:
             told, feature_BKF = self.features.step(told, token_BK, memory)
             x_BKD = x_BKD + self.told(feature_BKF)
         hidden_BKD, own = self.decoder.step(x_BKD, memory, _part(state, OWN))
-        return hidden_BKD, _joined(own, told)
+        return self._said(hidden_BKD, feature_BKF), _joined(own, told)
 
     def step(self, token_BK: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
         """Read one token (BOS first); log-probabilities [B, K, V] of the next."""
         hidden_BKD, state = self.advance(token_BK, memory, state)
-        return self.head.logp(hidden_BKD), state
+        return self.head.logp(hidden_BKD, memory), state
 
     def select(self, state: State, parent_BK: Tensor) -> State:
         """New hypothesis k of each source continues old hypothesis `parent_BK[:, k]`."""
@@ -128,11 +155,15 @@ class Seq2Seq(nn.Module):
         known = token.masked_fill(token >= self.embedding.num_embeddings, UNK)  # copied words are read as unknown
         return embed(known, self.embedding)
 
-    def _given(self, given_BT: Tensor, memory: Memory) -> Tensor:
+    def _given(self, given_BT: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
         x_BTD = self._words(given_BT)
-        if self.features is not None and self.told is not None:
-            x_BTD = x_BTD + self.told(self.features.teacher_forced(given_BT, memory))
-        return x_BTD
+        if self.features is None or self.told is None:
+            return x_BTD, None
+        feature_BTF = self.features.teacher_forced(given_BT, memory)
+        return x_BTD + self.told(feature_BTF), feature_BTF
+
+    def _said(self, hidden: Tensor, feature: Tensor | None) -> Tensor:
+        return hidden if feature is None or self.said is None else self.said(hidden, feature)
 
 
 def _joined(own: State, told: State) -> State:

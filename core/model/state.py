@@ -26,11 +26,13 @@ class Memory:
     """As given: ids [B, S] or frames [B, S', F] (S' > S where a front-end subsamples)."""
     cache: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     """Projections of the memory that every step needs, e.g. keys and values of each layer; every tensor is [B, ...]."""
+    extra: int = 0
+    """Words that can be copied and are not in the vocabulary, of the source that has most; their ids follow its own."""
 
     def rows(self, rows_B: Tensor) -> Memory:
         """The given sources only."""
         cache = {name: x[rows_B] for name, x in self.cache.items()}
-        return Memory(self.hidden_BSD[rows_B], self.layout.rows(rows_B), self.source[rows_B], cache)
+        return Memory(self.hidden_BSD[rows_B], self.layout.rows(rows_B), self.source[rows_B], cache, self.extra)
 
 
 State = dict[str, Tensor]

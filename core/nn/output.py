@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.codec.types import PAD
 from core.nn.embedding import Borrowed
+from core.nn.layout import Layout
 from core.nn.loss import FIRST, linear_cross_entropy
 
-# D width, V vocabulary
+# B batch, S source, D width, V vocabulary
+
+
+class Remembered(Protocol):
+    """What a head may look up of the sources."""
+
+    @property
+    def cache(self) -> dict[str, Tensor]:
+        """What `Head.cache` found, every tensor [B, ...]."""
+        ...
+
+    @property
+    def extra(self) -> int:
+        """Words beyond the vocabulary, of the source that has most."""
+        ...
 
 
 class Head(nn.Module):
@@ -28,14 +45,25 @@ class Head(nn.Module):
         """Whoever owns it."""
         return self.matrix if self.borrowed is None else self.borrowed.embedding.weight
 
-    def logp(self, hidden: Tensor) -> Tensor:
-        """Log-probabilities [..., V], in float32 at least."""
-        logits = F.linear(hidden, self.weight, self.bias)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        logits[..., :FIRST] = -torch.inf
-        return logits.log_softmax(-1)
+    def cache(
+        self, memory_BSD: Tensor, layout: Layout, source: Tensor, extended_BS: Tensor | None
+    ) -> dict[str, Tensor]:
+        """What every step needs of the memory; `extended_BS` are the words of a copy map."""
+        return {}
 
-    def loss(self, hidden: Tensor, wanted: Tensor, *, smoothing: float = 0.0, legal: Tensor | None = None) -> Tensor:
+    def logp(self, hidden: Tensor, memory: Remembered) -> Tensor:
+        """Log-probabilities [..., V], in float32 at least."""
+        return spoken(hidden, self.weight, self.bias)
+
+    def loss(
+        self,
+        hidden: Tensor,
+        wanted: Tensor,
+        memory: Remembered,
+        *,
+        smoothing: float = 0.0,
+        legal: Tensor | None = None,
+    ) -> Tensor:
         """Summed over the positions of `wanted` that are no pads; over `legal` words [..., V] only, where given."""
         hidden_ND, wanted_N = hidden.flatten(0, -2), wanted.flatten()
         legal_NV = None if legal is None else legal.flatten(0, -2)
@@ -44,3 +72,11 @@ class Head(nn.Module):
             hidden_ND, wanted_N = hidden_ND[real_n], wanted_N[real_n]
             legal_NV = None if legal_NV is None else legal_NV[real_n]
         return linear_cross_entropy(hidden_ND, self.weight, self.bias, wanted_N, smoothing=smoothing, legal_NV=legal_NV)
+
+
+def spoken(hidden: Tensor, weight_VD: Tensor, bias_V: Tensor) -> Tensor:
+    """Log-probabilities [..., V] of what can be said, in float32 at least."""
+    logits = F.linear(hidden, weight_VD, bias_V)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits[..., :FIRST] = -torch.inf
+    return logits.log_softmax(-1)

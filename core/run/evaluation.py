@@ -63,7 +63,7 @@ def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     for name, reason in skipped.items():
         print(f"  {name}: skipped, {reason}")
     print_cut(predictions)
-    bins = {name: by_bin(bin_of, predictions, scores) for name, bin_of in task.bins.items()}
+    bins = {name: by_bin(bin_of, predictions, scores, trivial) for name, bin_of in task.bins.items()}
     if arguments.by is not None:
         print(bin_table(arguments.by, bins[arguments.by]))
     if arguments.json is not None:
@@ -84,6 +84,8 @@ def ran(task: Task[Any], arguments: EvaluateArguments, split: Split) -> System:
         predictions = answer(found.records, advance)
     seconds = time.perf_counter() - begun
     said = f"{run.folder.path} at step {run.step}; decoded in {seconds:.1f} s"
+    if task.cost is not None:
+        said += f" ({task.cost(predictions, seconds)})"
     return System(run.folder.path.name, said, cfg, predictions, found)
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from core.codec.types import Codecs, Encoded, as_encoded
+from core.data.copying import with_copies
 from core.data.encode import EncodedSplit, encode_split
 from core.data.sources import Refused, read_records
 from core.decode.rules import Rule
-from core.errors import DataError
+from core.errors import ConfigError, DataError
 from core.model.build import build
 from core.model.seq2seq import Seq2Seq
 from core.record import Record, Split
@@ -55,9 +56,14 @@ def digest(records: Sequence[Record]) -> str:
     found = hashlib.sha256()
     for record in records:
         row = (record.key, record.source, record.target, record.meta.get("references", ()))
-        found.update(json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
+        found.update(json.dumps(row, ensure_ascii=False, default=identity).encode("utf-8", "surrogatepass"))
         found.update(b"\n")
     return found.hexdigest()
+
+
+def identity(value: object) -> str:
+    """What a task's own type calls itself, wherever its files lie: its `identity` where it has one."""
+    return str(getattr(value, "identity", value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,8 @@ def training_data(task: Task[Any], cfg: RunConfig, codecs: Codecs | None = None)
     train, dev = read_split(task, cfg, "train"), read_split(task, cfg, "dev")
     records = train.records[: cfg.data.limit] if cfg.data.limit else train.records
     codecs = codecs or task.codecs(cfg.task, records)
-    encoded = encode_split(records, codecs, longest=cfg.batch.longest, long=cfg.data.long)
+    copy = cfg.model.copy
+    encoded = encode_split(records, codecs, longest=cfg.batch.longest, long=cfg.data.long, copy=copy)
     if encoded.too_long:
         done = "cut" if cfg.data.long == "truncate" else "left out"
         print(
@@ -92,7 +99,7 @@ def augmentation(
     task: Task[Any], cfg: RunConfig, codecs: Codecs, records: Sequence[Record]
 ) -> Callable[[int, np.random.Generator], tuple[Encoded, Sequence[int]]] | None:
     """Row and random numbers -> a fresh variant of that record, encoded; None where the task leaves records alone."""
-    vary = task.augment(cfg.task) if task.augment else None
+    vary = variation(task, cfg, records)
     if vary is None:
         return None
 
@@ -102,13 +109,25 @@ def augmentation(
         if max(len(source.values), len(target)) > cfg.batch.longest:  # a variant may have grown: then as it was
             record = records[row]
             source, target = as_encoded(codecs.source.encode(record.source)), codecs.target.encode(record.target)
-        return source, target
+        return with_copies(record, codecs, source, target) if cfg.model.copy else (source, target)
 
     return encode
 
 
+def variation(
+    task: Task[Any], cfg: RunConfig, records: Sequence[Record]
+) -> Callable[[Record, np.random.Generator], Record] | None:
+    """How the task varies a record, with the others at hand where it asks for them."""
+    among = task.augment_among(cfg.task) if task.augment_among else None
+    if among is not None:
+        return lambda record, random: among(record, records, random)
+    return task.augment(cfg.task) if task.augment else None
+
+
 def make_model(task: Task[Any], cfg: RunConfig, codecs: Codecs) -> Seq2Seq:
     """The model of a config, freshly initialised by its seed."""
+    if cfg.model.ctc == 1.0 and cfg.search.strategy != "ctc":
+        raise ConfigError('model.ctc = 1 leaves the decoder untrained: search.strategy = "ctc" is right')
     features = task.features(cfg.task, codecs) if task.features else None
     return build(cfg.model, codecs, features=features, seed=cfg.seed)
 

@@ -62,14 +62,21 @@ def score(
 
 
 def by_bin(
-    bin_of: Callable[[Record], str], predictions: Sequence[Prediction], scores: Mapping[str, Score]
+    bin_of: Callable[[Record], str],
+    predictions: Sequence[Prediction],
+    scores: Mapping[str, Score],
+    trivial: Mapping[str, Mapping[str, Floor]] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Bin -> how many records it holds, and each metric's value over them; bins in the order of their names."""
+    """Bin -> how many records it holds, and each metric's value over them; bins in the order of their names.
+
+    Then the first metric of each trivial system, by the system's name.
+    """
+    beside = {name: next(iter(own.values())).score for name, own in (trivial or {}).items() if own}
     names = np.array([bin_of(prediction.record) for prediction in predictions])
     return {
         str(name): {
             "n": int((names == name).sum()),
-            **{metric: one.metric.score(one.rows[names == name]) for metric, one in scores.items()},
+            **{metric: one.metric.score(one.rows[names == name]) for metric, one in {**scores, **beside}.items()},
         }
         for name in np.unique(names)
     }
@@ -81,7 +88,7 @@ def bin_table(what: str, bins: Mapping[str, Mapping[str, Any]]) -> str:
     width = max(len(what), *(len(name) for name in bins))
     lines = [f"{what:<{width}}" + "".join(f"  {name:>12}" for name in columns)]
     for name, row in bins.items():
-        cells = [f"{row['n']:>12,}", *(f"{row[column]:>12.3f}" for column in columns[1:])]
+        cells = [f"{row['n']:>12,}", *(f"{row[column]:>{max(12, len(column))}.3f}" for column in columns[1:])]
         lines.append(f"{name:<{width}}" + "".join(f"  {text}" for text in cells))
     return "\n".join(lines)
 
@@ -136,10 +143,14 @@ def table(scores: Mapping[str, Score], trivial: Mapping[str, Mapping[str, Floor]
 
 def cell(one: Score) -> str:
     """12.3 [11.0, 13.5]"""
-    digits = 3 if abs(one.value) <= 1 and "percent" not in one.metric.signature and one.metric.name in UNIT else 1
+    digits = (
+        3
+        if abs(one.value) <= 1 and "percent" not in one.metric.signature and one.metric.name.partition("-")[0] in UNIT
+        else 1
+    )
     text = f"{one.value:.{digits}f}"
     return text + (f" [{one.interval[0]:.{digits}f}, {one.interval[1]:.{digits}f}]" if one.interval else "")
 
 
 UNIT = ("sp", "modeler", "column")
-"""Metrics that are given between 0 and 1; all others are percentages."""
+"""Metrics that are given between 0 and 1 (`modeler-all` is one too); all others are percentages."""

@@ -73,11 +73,15 @@ def flushing(write: Write) -> Write:
 def framed(form: Format[Any], out: Callable[[str], object]) -> Generator[Write, None, None]:
     """Head, answers, foot."""
 
+    written = 0
+
     def write(prediction: Prediction, n_best: int) -> None:
+        nonlocal written
         text = form.write(prediction, n_best) if form.write else ""
         if isinstance(text, bytes):
             raise ConfigError("this format is no text: give --output FOLDER/, where each input gets a file of its own")
-        out(text + "\n")
+        out((form.between if written else "") + text + "\n")
+        written += 1
 
     out(form.head)
     yield write

@@ -137,22 +137,28 @@ def card_of(task: Task[Any]) -> dict[str, Any] | None:
 def model_cases(case: TaskCase, configs: Mapping[str, RunConfig]) -> list[ModelCase]:
     """The different models of these files, at a small size, over the task's own records, rule and prefix features."""
     task, cfg = case.task, case.config
-    pairs = short_pairs(case)
     rule = task.rule(cfg.task, case.codecs) if task.rule else None
     features = task.features(cfg.task, case.codecs) if task.features else None
     files: dict[ModelConfig, str] = {}
     for name, one in configs.items():
         files.setdefault(small(one.model), name)
     return [
-        model_case(f"the {model.kind} of {name}", model, case.codecs, pairs, rule=rule, features=features)
+        model_case(
+            f"the {model.kind} of {name}",
+            model,
+            case.codecs,
+            short_pairs(case, copy=model.copy),
+            rule=rule,
+            features=features,
+        )
         for model, name in files.items()
     ]
 
 
-def short_pairs(case: TaskCase) -> list[Pair]:
+def short_pairs(case: TaskCase, *, copy: bool) -> list[Pair]:
     """Records of different lengths, from the shorter half, so that laws stay cheap."""
     records = spread(case.records["train"], 400)
-    pairs = sorted(case.pairs(records), key=lambda pair: max(len(pair[0].values), len(pair[1])))
+    pairs = sorted(case.pairs(records, copy=copy), key=lambda pair: max(len(pair[0].values), len(pair[1])))
     pairs = [pair for pair in pairs if pair[1]]
     found = spread(pairs[: max(PAIRS, len(pairs) // 2)], PAIRS)
     return found[::2] + found[1::2]

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from core.codec.types import BOS, EOS, PAD
+from core.codec.types import BOS, EOS, PAD, UNK
 from core.data.batch import Batch
 from core.decode.constraints import teacher_forced
 from core.model.seq2seq import Seq2Seq
 from core.model.state import Memory
+from core.testing.ctc_reference import with_ctc
 from core.testing.tiny import (
     ModelCase,
     batch_of,
@@ -21,7 +22,9 @@ from core.testing.tiny import (
     padded,
     random_tokens,
     read,
+    sayable,
     stepped_logp,
+    widened,
 )
 
 # B batch, K hypotheses, S source, T target, V vocabulary
@@ -118,12 +121,12 @@ def alone_is_in_company(case: ModelCase) -> None:
         for how, batch, rows in company:
             for way, logp_BTV in (("", forced_logp(model, batch)), (", stepping", stepped_logp(model, batch))):
                 for row, n in enumerate(rows):
-                    T = len(alone[n])
-                    close(logp_BTV[row, :T], alone[n], f"pair {n} {how}{way}")
+                    T, W = len(alone[n]), max(logp_BTV.shape[-1], alone[n].shape[-1])
+                    close(widened(logp_BTV[row, :T], W), widened(alone[n], W), f"pair {n} {how}{way}")
 
 
 def probabilities_sum_to_one(case: ModelCase) -> None:
-    """After every prefix; PAD and BOS are impossible, everything else is possible."""
+    """After every prefix; PAD and BOS are impossible, and so are other sources' copied words; everything else is possible."""
     model, batch = case.make(), batch_of(case.pairs)
     with torch.no_grad():
         logp_BTV = forced_logp(model, batch)
@@ -131,7 +134,9 @@ def probabilities_sum_to_one(case: ModelCase) -> None:
         close(total_BT, torch.ones_like(total_BT), "sums of probabilities")
         for token, name in ((PAD, "PAD"), (BOS, "BOS")):
             assert (logp_BTV[..., token] == float("-inf")).all(), f"{name} has a probability above zero"
-        assert logp_BTV[..., EOS:].isfinite().all(), "a token other than PAD and BOS is impossible"
+        can_B1V = sayable(batch, logp_BTV.shape[-1])[:, None]
+        assert (logp_BTV.isfinite() | ~can_B1V).all(), "a token other than PAD and BOS is impossible"
+        assert not (logp_BTV.isfinite() & ~can_B1V).any(), "another source's word can be copied"
 
 
 def no_gradient_from_the_future(case: ModelCase) -> None:
@@ -141,8 +146,9 @@ def no_gradient_from_the_future(case: ModelCase) -> None:
     given_BT = batch.given_BT
     seen: list[Tensor] = []
 
-    def catch(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        if arguments[0].shape == given_BT.shape and torch.equal(arguments[0], given_BT):
+    def catch(module: nn.Embedding, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        read_BT = given_BT.masked_fill(given_BT >= module.num_embeddings, UNK)  # copied words
+        if arguments[0].shape == read_BT.shape and torch.equal(arguments[0], read_BT):
             output.retain_grad()
             seen.append(output)
 
@@ -152,7 +158,8 @@ def no_gradient_from_the_future(case: ModelCase) -> None:
     logp_BTV = forced_logp(model, batch)
     assert seen, "no nn.Embedding read the target: the law looks at the gradient there"
     for t in range(given_BT.shape[1]):
-        (gradient_BTD,) = torch.autograd.grad(logp_BTV[:, t, EOS:].square().sum(), seen[-1], retain_graph=True)
+        can_be_said = sayable(batch, logp_BTV.shape[-1])
+        (gradient_BTD,) = torch.autograd.grad(logp_BTV[:, t][can_be_said].square().sum(), seen[-1], retain_graph=True)
         future, present = gradient_BTD[:, t + 1 :], gradient_BTD[:, t]
         assert not future.any(), f"what is said after token {t} depends on tokens after it: {future.abs().max():.2e}"
         assert present.any(), f"what is said after token {t} does not depend on token {t}"
@@ -173,17 +180,19 @@ def changing_the_future_changes_nothing(case: ModelCase) -> None:
 
 
 def loss_is_minus_the_sum_of_logp(case: ModelCase) -> None:
-    """Of the wanted tokens, EOS counted and pads not; with a rule, of probabilities over its legal tokens."""
+    """Of the wanted tokens, EOS counted and pads not; with a rule, of probabilities over its legal tokens; with CTC, weighed."""
     model, batch = case.make(), batch_of(case.pairs)
     with torch.no_grad():
         logp_BTV, said_BT = forced_logp(model, batch), batch.wanted_BT != PAD
         assert int(said_BT.sum()) == batch.tokens, f"batch.tokens is {batch.tokens}, {int(said_BT.sum())} count"
-        close(model.loss(batch), summed(logp_BTV, batch), "the loss")
+        expected = with_ctc(model, batch, summed(logp_BTV, batch))
+        close(model.loss(batch), expected, "the loss")
         wide = padded(batch, source=2, target=3)
-        close(model.loss(wide), summed(logp_BTV, batch), "the loss with more pads")
+        close(model.loss(wide), expected, "the loss with more pads")
         for legal_BTV in legal_tokens(case, batch, logp_BTV.shape[-1]):
-            among_BTV = logp_BTV.masked_fill(~legal_BTV, float("-inf")).log_softmax(-1)
-            close(model.loss(batch, legal_BTV=legal_BTV), summed(among_BTV, batch), "the loss over legal tokens")
+            among_BTV = logp_BTV.masked_fill(~widened_legal(legal_BTV, logp_BTV), float("-inf")).log_softmax(-1)
+            expected = with_ctc(model, batch, summed(among_BTV, batch))
+            close(model.loss(batch, legal_BTV=legal_BTV), expected, "the loss over legal tokens")
 
 
 def smoothing_is_over_possible_tokens(case: ModelCase) -> None:
@@ -191,13 +200,13 @@ def smoothing_is_over_possible_tokens(case: ModelCase) -> None:
     model, batch = case.make(), batch_of(case.pairs)
     with torch.no_grad():
         logp_BTV, smoothing = forced_logp(model, batch), 0.3
-        possible_BTV = (torch.arange(logp_BTV.shape[-1]) > BOS).expand_as(logp_BTV)
+        possible_BTV = sayable(batch, logp_BTV.shape[-1])[:, None].expand_as(logp_BTV)
         for legal_BTV in (None, *legal_tokens(case, batch, logp_BTV.shape[-1])):
-            among_BTV = possible_BTV if legal_BTV is None else possible_BTV & legal_BTV
+            among_BTV = possible_BTV if legal_BTV is None else possible_BTV & widened_legal(legal_BTV, possible_BTV)
             own_BTV = logp_BTV.masked_fill(~among_BTV, float("-inf")).log_softmax(-1)
             mean_BT = own_BTV.masked_fill(~among_BTV, 0).sum(-1) / among_BTV.sum(-1).clamp(min=1)
             even = -mean_BT[batch.wanted_BT != PAD].sum()
-            expected = (1 - smoothing) * summed(own_BTV, batch) + smoothing * even
+            expected = with_ctc(model, batch, (1 - smoothing) * summed(own_BTV, batch) + smoothing * even)
             close(model.loss(batch, smoothing=smoothing, legal_BTV=legal_BTV), expected, "the smoothed loss")
 
 
@@ -262,10 +271,15 @@ def legal_tokens(case: ModelCase, batch: Batch, V: int) -> list[Tensor]:
         return [random_BTV]
     ruled_BTV = teacher_forced(case.rule, batch)
     said_BT = batch.wanted_BT != PAD
-    admitted = ruled_BTV.gather(-1, batch.wanted_BT[..., None])[..., 0]
+    admitted = widened_legal(ruled_BTV, random_BTV).gather(-1, batch.wanted_BT[..., None])[..., 0]
     ruled_BTV = ruled_BTV.clone()
     ruled_BTV[..., : BOS + 1] = False
     return [random_BTV, ruled_BTV] if bool(admitted[said_BT].all()) else [random_BTV]
+
+
+def widened_legal(legal_BTV: Tensor, like: Tensor) -> Tensor:
+    """Copied words are not the rule's to judge."""
+    return nn.functional.pad(legal_BTV, (0, like.shape[-1] - legal_BTV.shape[-1]), value=True)
 
 
 def gradients(model: Seq2Seq, batches: list[Batch]) -> dict[str, Tensor]:

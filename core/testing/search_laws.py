@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from core.codec.types import BOS, EOS, PAD
-from core.data.batch import Batch, collate
+from core.data.batch import Batch, CopyMap, collate
 from core.decode.config import SearchConfig
 from core.decode.constraints import AllOf, teacher_forced
 from core.decode.rules import Rule
 from core.decode.search import Found, limits, search
 from core.model.seq2seq import Seq2Seq
 from core.model.state import State
-from core.testing.tiny import ModelCase, Pair, batch_of, forced_logp
+from core.testing.tiny import ModelCase, Pair, batch_of, forced_logp, widened
 
 # B batch, K hypotheses, T target, N outputs, V vocabulary
 
@@ -209,8 +209,12 @@ def forced(
     rows_N = torch.zeros(len(outputs), dtype=torch.int64)
     targets = collate_targets(outputs)
     many = Batch(batch.source[row : row + 1][rows_N], one.rows(rows_N), targets, tuple(range(len(outputs))))
+    if batch.copy is not None:
+        words = (batch.copy.words[row],) * len(outputs)
+        many = replace(many, copy=CopyMap(batch.copy.extended_BS[row : row + 1][rows_N], words))
     with torch.no_grad():
         logp_NTV = forced_logp(model, many)
+    logp_NTV = widened(logp_NTV, max(logp_NTV.shape[-1], int(targets.max()) + 1))
     said_NT = many.wanted_BT != PAD
     if rule is not None:
         legal_NTV = teacher_forced(rule, many, torch.full((len(outputs),), limit))

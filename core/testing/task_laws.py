@@ -225,9 +225,9 @@ def canonical_form_is_its_own(case: TaskCase) -> None:
 
 def the_rule_admits_every_reference(case: TaskCase) -> None:
     """Teacher-forced, each token of each reference is legal, without a limit and well within the search's."""
-    if case.task.rule is None:
+    rule = None if case.task.rule is None else case.task.rule(case.config.task, case.codecs)
+    if rule is None:
         raise Moot("the task has no rule")
-    rule = case.task.rule(case.config.task, case.codecs)
     pairs = case.pairs(case.sample)
     for begin in range(0, len(pairs), 16):
         part = pairs[begin : begin + 16]
@@ -249,7 +249,10 @@ def the_rule_admits_every_reference(case: TaskCase) -> None:
 
 def augmentation_is_drawn_from_its_generator(case: TaskCase) -> None:
     """Equal generators give equal variants; a variant keeps its record's key and can be encoded."""
+    among = case.task.augment_among(case.config.task) if case.task.augment_among else None
     vary = case.task.augment(case.config.task) if case.task.augment else None
+    if among is not None:
+        vary = lambda record, random: among(record, case.records["train"], random)  # noqa: E731
     if vary is None:
         raise Moot("the task varies no records")
     for record in spread(case.records["train"], SAMPLE):

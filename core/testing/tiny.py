@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 from core.codec.regex import RegexTokenizer
-from core.codec.types import PAD, Codecs, Encoded, as_encoded
+from core.codec.types import BOS, PAD, Codecs, Encoded, as_encoded
 from core.data.batch import Batch, collate
+from core.data.copying import with_copies
 from core.decode.rules import Rule
 from core.model.build import build
 from core.model.config import ModelConfig, RNNConfig, TransformerConfig
-from core.model.features import PrefixFeatures
+from core.model.features import LearnedFeatures, PrefixFeatures
 from core.model.seq2seq import Seq2Seq
 from core.model.state import Memory, State
+from core.record import Record
 
 # B batch, K hypotheses, S source, T target, F features, V vocabulary
 
@@ -51,7 +53,7 @@ def model_case(
     pairs: Sequence[Pair],
     *,
     rule: Rule | None = None,
-    features: PrefixFeatures | None = None,
+    features: PrefixFeatures | LearnedFeatures | None = None,
 ) -> ModelCase:
     """A case of core's own builder, without dropout."""
 
@@ -95,7 +97,50 @@ def tiny_models() -> dict[str, ModelConfig]:
     for cell in ("gru", "lstm"):
         for layers in (1, 2):
             models[f"rnn-{cell}-{layers}"] = small(RNNConfig(cell=cell, encoder_layers=layers, decoder_layers=layers))
+    models["transformer-copy"] = small(TransformerConfig(copy=True))
+    models["transformer-copy-untied"] = small(
+        TransformerConfig(norm="rms", positions="sinusoidal", copy=True, tie="none")
+    )
+    models["rnn-copy"] = small(RNNConfig(copy=True))
     return models
+
+
+def frame_models() -> dict[str, ModelConfig]:
+    """Models whose sources are frames, by a name for test ids: subsampled or not, with a CTC head."""
+    return {
+        "transformer-ctc": small(TransformerConfig(ctc=0.3)),
+        "transformer-ctc-subsampled": small(TransformerConfig(ctc=0.3, subsample=4)),
+        "transformer-subsampled": small(TransformerConfig(positions="sinusoidal", subsample=2)),
+        "rnn-ctc": small(RNNConfig(ctc=0.3)),
+        "rnn-ctc-subsampled": small(RNNConfig(ctc=0.3, subsample=4)),
+    }
+
+
+class TinyFrames:
+    """A source of numbers: each letter is `stretch` frames of three of them."""
+
+    kind = "tiny-frames"
+    width = 3
+
+    def __init__(self, stretch: int = 1) -> None:
+        self.stretch = stretch
+
+    def encode(self, value: str) -> Encoded:
+        """Some waves."""
+        letters = (
+            np.repeat([ord(letter) % 32 for letter in value], self.stretch)
+            + np.arange(len(value) * self.stretch) % 7 / 9
+        )
+        return Encoded(np.stack([np.sin(letters * n) for n in (1, 2, 3)], -1).astype(np.float32))
+
+    def dump(self) -> dict[str, Any]:
+        """What `load` reads."""
+        return {"stretch": self.stretch}
+
+    @classmethod
+    def load(cls, tree: dict[str, Any]) -> TinyFrames:
+        """As it was."""
+        return cls(**tree)
 
 
 def tiny_codecs(letters: str = "abcdef", *, shared: bool = False) -> Codecs:
@@ -104,19 +149,34 @@ def tiny_codecs(letters: str = "abcdef", *, shared: bool = False) -> Codecs:
     return Codecs(source=source, target=source if shared else RegexTokenizer.fit([letters]))
 
 
-def tiny_pairs(codecs: Codecs, n: int = 7, *, longest: int = 8, letters: str = "abcdef", seed: int = 0) -> list[Pair]:
-    """Random strings of random lengths on both sides; the shortest has one symbol, a target may be empty."""
+UNSEEN = "xyz"
+"""Letters that no vocabulary of `tiny_codecs` has."""
+
+
+def tiny_pairs(
+    codecs: Codecs, n: int = 7, *, longest: int = 8, letters: str = "abcdef", seed: int = 0, copy: bool = False
+) -> list[Pair]:
+    """Random strings of random lengths on both sides; the shortest has one symbol, a target may be empty.
+
+    For a model that copies some letters are unseen ones, and many a target has those of its source.
+    """
     draw = random.Random(seed)
+    letters += UNSEEN if copy else ""
 
     def string(length: int) -> str:
         return "".join(draw.choices(letters, k=length))
 
     sizes = [1, longest, *(draw.randint(1, longest) for _ in range(n - 2))]
     targets = [longest - 1, 0, *(draw.randint(1, longest) for _ in range(n - 2))]
-    return [
-        (as_encoded(codecs.source.encode(string(s))), list(codecs.target.encode(string(t))))
-        for s, t in zip(sizes, targets, strict=True)
-    ]
+    records = [Record(str(s), string(s), string(t)) for s, t in zip(sizes, targets, strict=True)]
+    return [pair_of(record, codecs, copy=copy) for record in records]
+
+
+def pair_of(record: Record, codecs: Codecs, *, copy: bool = False) -> Pair:
+    """A record as numbers, as they are for a model that copies or for one that does not."""
+    source, target = as_encoded(codecs.source.encode(record.source)), codecs.target.encode(record.target)
+    source, target = with_copies(record, codecs, source, target) if copy else (source, target)
+    return source, list(target)
 
 
 def batch_of(pairs: Sequence[Pair], index: Sequence[int] | None = None) -> Batch:
@@ -137,12 +197,32 @@ def padded(batch: Batch, *, source: int, target: int, seed: int = 0) -> Batch:
     more = (None if x is None else wide(x, (0, source)) for x in (batch.layout.position_BS, batch.layout.segment_BS))
     position_BS, segment_BS = more
     layout = replace(batch.layout, mask_BS=mask_BS, position_BS=position_BS, segment_BS=segment_BS)
-    return replace(batch, source=values, layout=layout, target=wide(batch.target, (0, target), value=PAD))
+    copy = batch.copy
+    if copy is not None:
+        extended = wide(copy.extended_BS, (0, source))
+        real = extended[mask_BS]
+        extended[~mask_BS] = real[torch.randint(len(real), (int((~mask_BS).sum()),), generator=generator)]
+        copy = replace(copy, extended_BS=extended)
+    return replace(batch, source=values, layout=layout, target=wide(batch.target, (0, target), value=PAD), copy=copy)
 
 
 def forced_logp(model: Seq2Seq, batch: Batch) -> Tensor:
     """Log-probabilities [B, T, V] after each of `batch.given_BT`."""
-    return model.head.logp(model(batch))
+    memory = model.encode(batch)
+    return model.head.logp(model(batch, memory), memory)
+
+
+def widened(logp: Tensor, width: int) -> Tensor:
+    """As in company of a source with more words to copy: they are impossible."""
+    return torch.nn.functional.pad(logp, (0, width - logp.shape[-1]), value=-torch.inf)
+
+
+def sayable(batch: Batch, width: int) -> Tensor:
+    """Ids that each source's answers may have, bool [B, V + X]: all but PAD and BOS, and of copied words its own."""
+    words_B = torch.tensor([len(words) for words in batch.copy.words] if batch.copy else [0] * batch.size)
+    extra = batch.copy.extra if batch.copy else 0
+    id_W = torch.arange(width)
+    return (id_W > BOS) & (id_W < width - extra + words_B[:, None])
 
 
 def stepped_logp(model: Seq2Seq, batch: Batch) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from core.data.batch import Batch
 from core.data.order import mixed
 from core.data.stream import Cursor, TrainBatches
-from core.decode.rules import Rule
+from core.decode.rules import Rule, SearchOnly
 from core.model.seq2seq import Seq2Seq
 from core.train.average import Average
 from core.train.config import TrainConfig
@@ -199,7 +199,7 @@ class Trainer:
     def loss(self, batch: Batch) -> Tensor:
         """Summed over target tokens; where a rule is, over what it allows."""
         legal_BTV = None
-        if self.rule is not None:
+        if self.rule is not None and not isinstance(self.rule, SearchOnly):
             from core.decode.constraints import teacher_forced
 
             legal_BTV = teacher_forced(self.rule, batch)

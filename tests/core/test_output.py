@@ -8,13 +8,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.codec.types import BOS, EOS, PAD
+from core.model.state import Memory
 from core.nn.embedding import Borrowed
+from core.nn.layout import Padded
 from core.nn.loss import linear_cross_entropy
 from core.nn.output import Head
 
 # B batch, T target, N positions in a row, D width, V vocabulary
 
 B, T, D, V = 3, 7, 6, 11
+NOTHING = Memory(torch.zeros(B, 1, D), Padded(torch.ones(B, 1, dtype=torch.bool)), torch.zeros(B, 1))
+"""What a head remembers that copies nothing."""
 
 
 def drawn(*shape: int, seed: int) -> Tensor:
@@ -81,6 +85,7 @@ def test_head_loss_is_the_reference_in_a_rectangle(ruled: bool) -> None:
     actual = head.loss(
         hidden.view(B, T, D),
         wanted.view(B, T),
+        NOTHING,
         smoothing=0.1,
         legal=None if legal is None else legal.view(B, T, V),
     )
@@ -146,12 +151,12 @@ def test_logp_sums_to_one_over_what_can_be_said() -> None:
     hidden, weight, _, wanted = case()
     table = nn.Embedding(V, D, _weight=weight.detach())
     head = Head(Borrowed(table.float()))
-    logp = head.logp(hidden.view(B, T, D).float())
+    logp = head.logp(hidden.view(B, T, D).float(), NOTHING)
     assert logp.shape == (B, T, V)
     torch.testing.assert_close(logp.exp().sum(-1), torch.ones(B, T))
     assert (logp[..., [PAD, BOS]] == float("-inf")).all()
     said = logp.flatten(0, 1).gather(1, wanted[:, None])[wanted != PAD]
-    torch.testing.assert_close(head.loss(hidden.float(), wanted), -said.sum())
+    torch.testing.assert_close(head.loss(hidden.float(), wanted, NOTHING), -said.sum())
 
 
 def test_a_borrowed_matrix_is_in_the_file_once() -> None:

@@ -74,7 +74,7 @@ def attention_reads_pads(model: Any) -> None:
 
 def the_batch_is_averaged(model: Any) -> None:
     right = model.head.logp
-    model.head.logp = lambda hidden: right(hidden - hidden.mean(0, keepdim=True))
+    model.head.logp = lambda hidden, memory: right(hidden - hidden.mean(0, keepdim=True), memory)
 
 
 def stepping_writes_into_memory(model: Any) -> None:
@@ -100,8 +100,8 @@ def hypotheses_are_mixed(model: Any) -> None:
 def pads_can_be_said(model: Any) -> None:
     right = model.head.logp
 
-    def logp(hidden: Tensor) -> Tensor:
-        found = right(hidden).clone()
+    def logp(hidden: Tensor, memory: Memory) -> Tensor:
+        found = right(hidden, memory).clone()
         found[..., PAD] = -3.0
         return found.log_softmax(-1)
 
@@ -110,8 +110,8 @@ def pads_can_be_said(model: Any) -> None:
 
 def the_future_is_read(model: Any) -> None:
     right = model.forward
-    model.forward = lambda batch: (
-        right(batch) + 1e-3 * model.embedding(batch.given_BT).cumsum(1).flip(1).cumsum(1).flip(1)
+    model.forward = lambda batch, memory=None: (
+        right(batch, memory) + 1e-3 * model.embedding(batch.given_BT).cumsum(1).flip(1).cumsum(1).flip(1)
     )
 
 
@@ -133,6 +133,64 @@ def smoothing_counts_the_impossible(model: Any) -> None:
         return right(batch, smoothing=smoothing * (V - 2) / V, legal_BTV=legal_BTV)
 
     model.loss = loss
+
+
+def pads_are_copied(model: Any) -> None:
+    right = model.encode
+
+    def encode(batch: Batch) -> Memory:
+        layout = dataclasses.replace(batch.layout, mask_BS=torch.ones_like(batch.layout.mask_BS))
+        memory = right(batch)
+        words = batch.copy.extended_BS if batch.copy else None
+        return dataclasses.replace(
+            memory, cache=memory.cache | model.head.cache(memory.hidden_BSD, layout, batch.source, words)
+        )
+
+    model.encode = encode
+
+
+def a_word_counts_at_its_last_place_only(model: Any) -> None:
+    right = model.head.logp
+
+    def logp(hidden: Tensor, memory: Memory) -> Tensor:
+        places = torch.arange(memory.source.shape[1]).expand_as(memory.source)
+        return right(hidden, dataclasses.replace(memory, cache=memory.cache | {"copy.first": places}))
+
+    model.head.logp = logp
+
+
+def the_gate_is_open_both_ways(model: Any) -> None:
+    right = model.head.logp
+
+    def logp(hidden: Tensor, memory: Memory) -> Tensor:
+        said = right(hidden, memory)
+        look = torch.zeros_like(said).scatter_add(-1, memory.cache["copy.extended"][:, None].expand(-1, said.shape[1], -1),
+            model.head.look(hidden, memory)[1].softmax(-1))  # fmt: skip
+        return torch.logaddexp(said, look.log())
+
+    model.head.logp = logp
+
+
+def other_rows_words_are_copied(model: Any) -> None:
+    right = model.encode
+
+    def encode(batch: Batch) -> Memory:
+        memory = right(batch)
+        extended_BS = memory.cache["copy.extended"]
+        turned = torch.where(extended_BS >= model.embedding.num_embeddings, extended_BS.max(), extended_BS)
+        return dataclasses.replace(memory, cache=memory.cache | {"copy.extended": turned})
+
+    model.encode = encode
+
+
+def the_copy_map_stays_behind(model: Any) -> None:
+    def keep(memory: Memory, state: State, rows_B: Tensor) -> tuple[Memory, State]:
+        fewer, after = right(memory, state, rows_B)
+        stays = {name: memory.cache[name][: len(rows_B)] for name in ("copy.extended", "copy.first")}
+        return dataclasses.replace(fewer, cache=fewer.cache | stays), after
+
+    right = model.keep
+    model.keep = keep
 
 
 def a_parameter_is_left_out(model: Any) -> None:
@@ -166,11 +224,36 @@ CAUGHT: list[tuple[Break, Callable[[ModelCase], None]]] = [
 ]
 
 
+CAUGHT_COPYING: list[tuple[Break, Callable[[ModelCase], None]]] = [
+    (pads_are_copied, model_laws.alone_is_in_company),
+    (a_word_counts_at_its_last_place_only, model_laws.probabilities_sum_to_one),
+    (a_word_counts_at_its_last_place_only, model_laws.loss_is_minus_the_sum_of_logp),
+    (the_gate_is_open_both_ways, model_laws.probabilities_sum_to_one),
+    (the_gate_is_open_both_ways, model_laws.smoothing_is_over_possible_tokens),
+    (other_rows_words_are_copied, model_laws.alone_is_in_company),
+    (other_rows_words_are_copied, search_laws.decoding_alone_is_decoding_in_company),
+    (the_copy_map_stays_behind, model_laws.keeping_and_stepping_commute),
+]
+
+
+@pytest.mark.parametrize("name", ["transformer-copy", "rnn-copy"])
+@pytest.mark.parametrize(
+    ("spoil", "law"), CAUGHT_COPYING, ids=[f"{law_name(spoil)}: {law_name(law)}" for spoil, law in CAUGHT_COPYING]
+)
+def test_broken_copying_is_caught(name: str, spoil: Break, law: Callable[[ModelCase], None]) -> None:
+    codecs = tiny_codecs()
+    must_catch(law, spoil, model_case(name, tiny_models()[name], codecs, tiny_pairs(codecs, copy=True)))
+
+
 @pytest.mark.parametrize("name", ["transformer-rms-rotary-swiglu", "rnn-gru-2"])
 @pytest.mark.parametrize(("spoil", "law"), CAUGHT, ids=[f"{law_name(spoil)}: {law_name(law)}" for spoil, law in CAUGHT])
 def test_a_broken_model_is_caught(name: str, spoil: Break, law: Callable[[ModelCase], None]) -> None:
     codecs = tiny_codecs(shared=True)
-    case = model_case(name, tiny_models()[name], codecs, tiny_pairs(codecs))
+    must_catch(law, spoil, model_case(name, tiny_models()[name], codecs, tiny_pairs(codecs)))
+
+
+def must_catch(law: Callable[[ModelCase], None], spoil: Break, case: ModelCase) -> None:
+    """The law holds, and not for the spoilt model."""
     law(case)
 
     def make() -> Seq2Seq:

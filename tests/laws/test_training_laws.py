@@ -28,6 +28,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 MODELS: dict[str, ModelConfig] = {
     "transformer": small(TransformerConfig(norm="rms", activation="swiglu")),
     "rnn": small(RNNConfig(cell="lstm", encoder_layers=2)),
+    "copying": small(RNNConfig(copy=True)),
 }
 
 
@@ -52,7 +53,7 @@ def test_every_task(name: str, law: Callable[[TrainingCase], None]) -> None:
 
 
 @pytest.mark.parametrize("law", TRAINING_LAWS, ids=law_name)
-@pytest.mark.parametrize(("model", "average"), [("transformer", "ema"), ("rnn", "last"), ("rnn", "none")])
+@pytest.mark.parametrize(("model", "average"), [("transformer", "ema"), ("rnn", "last"), ("rnn", "none"), ("copying", "ema")])
 def test_every_kind_of_model_and_average(model: str, average: str, law: Callable[[TrainingCase], None]) -> None:
     law(toy(model, average))
 

@@ -1,0 +1,42 @@
+"""The [task] table."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from core.config import AtLeast0, AtLeast1, Impossible, NotNegative, Share, config
+
+
+@config
+class AlignmentConfig:
+    """The [task] table."""
+
+    lookahead: Literal["learned", "none"] = "learned"
+    """What the decoder is told of the way ahead: the log-probabilities of the three moves under a pair model (a soft
+    Needleman-Wunsch whose similarities and gap costs are learned), or nothing."""
+    simulated: AtLeast0 = 12_000
+    """Training pairs simulated by msasim (for `vgenes`, beside the real ones)."""
+    pairs: AtLeast1 = 12_000
+    """`vgenes`: training pairs of real V genes."""
+    shortest: AtLeast1 = 40
+    """Simulated ancestors have at least so many residues,"""
+    longest: AtLeast1 = 160
+    """and at most so many."""
+    nearest: NotNegative = 0.2
+    """Simulated pairs are at least so many substitutions per site apart,"""
+    farthest: NotNegative = 2.2
+    """and at most so many."""
+    indels: NotNegative = 0.03
+    """Insertions, and as many deletions, per substitution."""
+    mutate: Share = 0.0
+    """This share of the residues of a training pair is replaced, anew each epoch, by others or by X."""
+    piece: AtLeast1 = 900
+    """Pairs with more residues than this, both sequences together, are aligned in pieces."""
+    fasta: Literal["all", "pairs"] = "all"
+    """A FASTA file holds sequences that are aligned together, or one pair after the other."""
+
+    def __post_init__(self) -> None:
+        if self.shortest > self.longest:
+            raise Impossible("shortest", f"{self.shortest} is more than task.longest = {self.longest}")
+        if self.nearest > self.farthest:
+            raise Impossible("nearest", f"{self.nearest} is more than task.farthest = {self.farthest}")

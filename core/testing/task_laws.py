@@ -268,17 +268,11 @@ def bad_values_are_bad_records(case: TaskCase) -> None:
     """What can be no source is refused with BadRecord or DataError, or accepted; never with another exception."""
     if case.task.read is None and case.task.read_target is None:
         raise Moot("the task reads strings as they are")
-    target = case.task.read_target
-    readers = {
-        "source": source_reader(case.task, case.config.task, Path()),
-        "target": None if target is None else partial(target, case.config.task),
-    }
-    for side, read_value in readers.items():
-        if read_value is None:
-            continue
-        for wrong in (None, 3.5, True, {}, [], {"nonsense": [1]}, [None]):
+    target = case.task.read_target and partial(case.task.read_target, case.config.task)
+    for side, read_value in (("source", source_reader(case.task, case.config.task, Path())), ("target", target)):
+        for wrong in (None, 3.5, True, {}, [], {"nonsense": [1]}, [None]) if read_value else ():
             try:
-                read_value(wrong)
+                read_value(wrong)  # pyright: ignore[reportOptionalCall]
             except DataError:
                 continue
             except Exception as error:

@@ -24,10 +24,11 @@ HEADS = (  # (lines before, lines after) with which a header becomes a program
     ("match _:\n", "CASE"),
 )
 SYMBOL = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\w+|[<>!=]=|<>|\|\||\s+|.", re.DOTALL)
-KEYWORDS = frozenset(
-    "select distinct from where group by having order limit offset as on and or not in is null like between exists union"
-    " all except intersect join left right inner outer natural cross asc desc case when then else end count sum avg min max".split()
+KEYWORDS_TEXT = (
+    "select distinct from where group by having order limit offset as on and or not in is null like between exists union all"
+    " except intersect join left right inner outer natural cross asc desc case when then else end count sum avg min max"
 )
+KEYWORDS = frozenset(KEYWORDS_TEXT.split())
 
 
 def canonical(cfg: CodeConfig) -> Canonical:
@@ -79,10 +80,10 @@ def canonical_line(text: str) -> str | None:
 
 def completed(code: str, before: str, after: str) -> str | None:
     """The header's canonical form, if these lines make a program of it."""
-    if after == "CASE":
-        tree = parse(f"{before}    {code}\n        pass")
-    else:
-        tree = parse(before + code + after.format(body="\n    pass"))
+    whole_text = (
+        f"{before}    {code}\n        pass" if after == "CASE" else before + code + after.format(body="\n    pass")
+    )
+    tree = parse(whole_text)
     whole = written(tree)
     if whole is None:
         return None

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-GRAMMAR = """
+STATEMENTS = """
 file: stmt*
 line: simple | head ':' [simple] | '@' named
 head: 'if' named | 'elif' named | 'else' | 'while' named | ['async'] 'for' targets 'in' star_exprs | 'try' | 'finally'
@@ -91,8 +91,13 @@ PARAMETERS = """
 """
 DEFINED = {name: name for name in ("first", "star", "last", "one", "set")}
 LAMBDA = {name: f"plain_{name}" for name in DEFINED}
-GRAMMAR += PARAMETERS.format(all="params", **DEFINED) + "one: NAME [':' expr]\n"
-GRAMMAR += PARAMETERS.format(all="plain_params", **LAMBDA) + "plain_one: NAME\n"
+GRAMMAR = (
+    STATEMENTS
+    + PARAMETERS.format(all="params", **DEFINED)
+    + "one: NAME [':' expr]\n"
+    + PARAMETERS.format(all="plain_params", **LAMBDA)
+    + "plain_one: NAME\n"
+)
 
 COSTS = {"INDENT": 30, "NEWLINE": 4, "DEDENT": 0, "FSTART": 30, "STRING": 9, "NUMBER": 3, "NAME": 2}
 """What the cheapest way out avoids; other terminals cost 2 a letter, which may be a token each."""
@@ -306,7 +311,11 @@ def way_out(network: Network) -> Mapping[int, Exit]:
         changed = False
         for state, edges in enumerate(network.edges):
             for symbol, after in edges.items():
-                inner = best.get(network.start[symbol]) if symbol in network.start else (COSTS.get(symbol, 2 * len(symbol)), (symbol,))
+                inner = (
+                    best.get(network.start[symbol])
+                    if symbol in network.start
+                    else (COSTS.get(symbol, 2 * len(symbol)), (symbol,))
+                )
                 outer = best.get(after)
                 if inner is None or outer is None:
                     continue

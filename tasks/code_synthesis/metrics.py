@@ -104,7 +104,11 @@ class TestsPassed:
 
     @property
     def signature(self) -> str:
-        return PassAt(self.cfg).signature.replace("pass|k:1|of:first-k", "tests-passed").replace("pass|k:1|of:unbiased", "tests-passed")
+        return (
+            PassAt(self.cfg)
+            .signature.replace("pass|k:1|of:first-k", "tests-passed")
+            .replace("pass|k:1|of:unbiased", "tests-passed")
+        )
 
     def statistics(self, predictions: Sequence[Prediction]) -> np.ndarray:
         """(share passed, counted) a record."""

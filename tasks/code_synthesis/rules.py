@@ -23,8 +23,9 @@ from core.model.state import State
 from tasks.code_synthesis.canonical import parse, parses_line
 from tasks.code_synthesis.codec import BYTES, CUT, FIRST, WORD, CodeTokenizer
 from tasks.code_synthesis.config import CodeConfig
+from tasks.code_synthesis.ending import Ending
 from tasks.code_synthesis.grammar import Grammar
-from tasks.code_synthesis.lexer import FOREIGN, Lexer, Place, begin
+from tasks.code_synthesis.lexer import FOREIGN, Place, begin
 
 # B batch, K hypotheses, t tokens said (BOS first), V vocabulary
 
@@ -71,10 +72,11 @@ class PythonRule(SearchOnly):
 
     def forget(self) -> None:
         """Begin anew: all of it can be found again."""
-        self.lexer = Lexer(Grammar())
+        self.lexer = Ending(Grammar())
         self.places: list[Place] = []
         self.number: dict[Place, int] = {}
         self.moves: list[dict[str, int]] = []
+        self.whole: dict[int, bool] = {}
         self.plans: dict[tuple[int, bool], tuple[int, ...]] = {}
         self.masks: OrderedDict[tuple[int, bool], Tensor] = OrderedDict()
         self.histories: OrderedDict[bytes, History] = OrderedDict()
@@ -159,7 +161,9 @@ class PythonRule(SearchOnly):
 
     def complete(self, place: int) -> bool:
         """Whether the automaton could stop."""
-        return self.lexer.complete(self.places[place]) is not None
+        if (found := self.whole.get(place)) is None:
+            found = self.whole[place] = self.lexer.complete(self.places[place]) is not None
+        return found
 
     def name(self, place: Place | None) -> int:
         """The number of a place from which the end can be reached, else -1."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.codec.types import EOS, UNK
 from core.model.features import TOLD
 from core.model.said import Said
 from core.model.state import Memory, State
@@ -16,7 +17,7 @@ from core.nn.linear import matrix
 from tasks.protein_alignment.codec import FIRST, LETTERS, PAIR, SECOND, SEPARATOR
 from tasks.protein_alignment.lookahead import NEVER, ahead, skewed
 from tasks.protein_alignment.needleman_wunsch import EXTEND, OPEN, blosum62
-from tasks.protein_alignment.rule import counted, lengths
+from tasks.protein_alignment.rule import counted, legal, lengths
 
 # B batch, K hypotheses, T target, S source, D width, d width of comparisons, W cells of the window, G diagonals
 # N residues of the first sequence and one more, M of the second and one more
@@ -27,6 +28,9 @@ LEAST = -12.0
 """Log-probabilities of moves are told down to this."""
 NATS = 0.3176
 """BLOSUM62's own scale: a score times this is a logarithm of odds (Karlin & Altschul, 1990)."""
+FOLLOWING = [EOS, UNK, PAIR, FIRST, SECOND]
+FORBIDDEN = 20.0
+"""So much lower are, to begin with, the logits of what cannot follow."""
 QUIET = 0.05
 """The decoder's share in what is said, to begin with."""
 PAD_CELLS = 5
@@ -62,8 +66,8 @@ class ToldPrefix(nn.Module):
             self.gaps = nn.Parameter(torch.tensor([OPEN, EXTEND], dtype=torch.float32) * NATS)
 
     def width(self, model_width: int) -> int:
-        """Two states, the window, progress, and the moves."""
-        return 2 * model_width + len(WINDOW) + 3 + (6 if self.learned else 0)
+        """What cannot follow, two states, the window, progress, and the moves."""
+        return len(FOLLOWING) + 2 * model_width + len(WINDOW) + 3 + (6 if self.learned else 0)
 
     def cache(self, hidden_BSD: Tensor, layout: Layout, source: Tensor) -> dict[str, Tensor]:
         """Similarities of all pairs of residues, and how good the ways ahead are from every cell."""
@@ -100,10 +104,14 @@ class ToldPrefix(nn.Module):
 
     @torch.no_grad()
     def begin(self, said: Said, word_VD: Tensor) -> None:
-        """The moves' log-probabilities go straight to their logits: before it learns, it is a soft Needleman-Wunsch."""
+        """The moves' log-probabilities go straight to their logits: before it learns, it is a soft Needleman-Wunsch.
+
+        So does what cannot follow, since a loss over the legal tokens alone says nothing about others.
+        """
+        logit_DV = torch.linalg.pinv(word_VD)
+        said.past.weight[:, : len(FOLLOWING)] = FORBIDDEN * logit_DV[:, FOLLOWING]
         if self.learned:
-            place = said.past.in_features - 6
-            said.past.weight[:, place : place + 3] = torch.linalg.pinv(word_VD)[:, [PAIR, FIRST, SECOND]]
+            said.past.weight[:, -6:-3] = logit_DV[:, [PAIR, FIRST, SECOND]]
             said.share_D.fill_(QUIET)
 
     def start(self, memory: Memory, beams: int) -> State:
@@ -138,7 +146,8 @@ class ToldPrefix(nn.Module):
         real = window_BTW.dtype
         done_BT, done_too_BT = (i_BT / n_B1.clamp(min=1)).to(real), (j_BT / m_B1.clamp(min=1)).to(real)
         ahead_BT = (((n_B1 - i_BT) - (m_B1 - j_BT)) / 8).to(real).tanh()
-        told = [*states, window_BTW, torch.stack([done_BT, done_too_BT, ahead_BT], -1)]
+        possible = legal(n_B1 - i_BT, m_B1 - j_BT, last_BT == 2)[..., FOLLOWING]
+        told = [possible.to(real) - 1, *states, window_BTW, torch.stack([done_BT, done_too_BT, ahead_BT], -1)]
         if self.learned:
             told.append(self.moves(i_BT, j_BT, last_BT, cache))
         return torch.cat([one.to(hidden.dtype) for one in told], -1)

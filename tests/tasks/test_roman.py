@@ -23,7 +23,9 @@ def test_numbers_have_four_digits(value: str, digits: str) -> None:
     assert read(value) == digits
 
 
-@pytest.mark.parametrize("value", ["0", "0000", "4000", "9" * 10_000, "-1", "1.5", "XII", "", "٣", "²", 12, None, ["1"]])
+@pytest.mark.parametrize(
+    "value", ["0", "0000", "4000", "9" * 10_000, "-1", "1.5", "XII", "", "٣", "²", 12, None, ["1"]]
+)
 def test_what_has_no_numeral_is_refused(value: object) -> None:
     with pytest.raises(BadRecord):
         read(value)

@@ -219,7 +219,10 @@ def judged(kind: str, outcome: Outcome, canary: str) -> list[str]:
         faults.append(f"{len(outcome.stdout)} characters came out")
     if any(not char.isprintable() for char in outcome.error):
         faults.append("control characters in the error")
-    if kind == "time" and outcome.why != "timeout":
+    if kind == "time" and outcome.why not in (
+        "timeout",
+        "killed",
+    ):  # at the hard limit the kernel kills, without a word
         faults.append(f"was not stopped: {outcome.why} {outcome.error}")
     if kind == "i386" and os.uname().machine == "x86_64" and outcome.why != "killed":
         faults.append(f"a call of another instruction set: {outcome.why} {outcome.stdout}")

@@ -88,8 +88,8 @@ class Task(Generic[C]):
     """The same for targets."""
     rule: Callable[[C, Codecs], Rule | None] | None = None
     """What decoding may not do; None (also from the function) where it may do all."""
-    features: Callable[[C, Codecs], PrefixFeatures | LearnedFeatures] | None = None
-    """What the decoder is told about the prefix, beyond its tokens."""
+    features: Callable[[C, Codecs], PrefixFeatures | LearnedFeatures | None] | None = None
+    """What the decoder is told about the prefix, beyond its tokens; None (also from the function) for nothing."""
     augment: Callable[[C], Callable[[Record, np.random.Generator], Record] | None] | None = None
     """A training record -> a variant of it, drawn anew each epoch; None (also from the function) to leave records alone."""
     augment_among: Callable[[C], Callable[[Record, Sequence[Record], np.random.Generator], Record] | None] | None = None
@@ -108,6 +108,8 @@ class Task(Generic[C]):
     utility: Callable[[str, str], float] | None = None
     """What minimum-Bayes-risk decoding maximises."""
     baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
+    baselines_learn: bool = True
+    """They need training records. Where none does, they stand beside scores on anyone's data too."""
     formats: Mapping[str, Format[C]] = field(default_factory=dict[str, "Format[C]"])
     bins: Mapping[str, Callable[[Record], str]] = field(default_factory=dict[str, Callable[[Record], str]])
     """Named ways to break scores down: identity band, reaction class. Length is core's."""

@@ -69,7 +69,7 @@ class Worker:
         except OSError as error:
             remove(folder)
             raise Dead(f"{error.filename or sys.executable}: {error.strerror}") from error
-        self.end = weakref.finalize(self, finish, self.process, folder)
+        self.end = weakref.finalize(self, finish, self.process, folder, os.getpid())
         try:
             said, _ = wire.receive(self.answers(), START_SECONDS)
         except (wire.Silence, ValueError) as error:
@@ -103,8 +103,10 @@ class Worker:
         return judged(said, result, len(calls), stdout=shown(stdout), stderr=shown(stderr))
 
 
-def finish(process: subprocess.Popen[bytes], folder: str) -> None:
+def finish(process: subprocess.Popen[bytes], folder: str, owner: int) -> None:
     """Ends a zygote: it does so itself when its requests end, with all that is in its namespaces; then by force."""
+    if os.getpid() != owner:
+        return  # a fork of the grader's process ends, not that itself
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()

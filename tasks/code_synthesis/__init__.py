@@ -12,6 +12,7 @@ from tasks.code_synthesis.canonical import canonical, read_target
 from tasks.code_synthesis.choosing import solve
 from tasks.code_synthesis.codec import CodeTokenizer, codecs
 from tasks.code_synthesis.config import CodeConfig
+from tasks.code_synthesis.docstrings import docstrings
 from tasks.code_synthesis.files import FORMATS, files
 from tasks.code_synthesis.metrics import metrics
 from tasks.code_synthesis.synthetic import synthetic, tiny
@@ -30,7 +31,7 @@ def rule(cfg: CodeConfig, codecs: Codecs) -> Rule | None:
 TASK = Task(
     name="code_synthesis",
     config=CodeConfig,
-    sources={"synthetic": synthetic, "tiny": tiny, "files": files},
+    sources={"synthetic": synthetic, "tiny": tiny, "docstrings": docstrings, "files": files},
     codecs=codecs,
     metrics=metrics,
     codec_types=(CodeTokenizer,),
@@ -38,7 +39,15 @@ TASK = Task(
     rule=rule,
     canonical=canonical,
     solve=solve,
-    changeable=("task.choose", "task.pass_at", "task.attempts", "task.seconds", "task.memory", "task.database", "task.rule"),
+    changeable=(
+        "task.choose",
+        "task.pass_at",
+        "task.attempts",
+        "task.seconds",
+        "task.memory",
+        "task.database",
+        "task.rule",
+    ),
     baselines={"most-frequent": most_frequent, "nearest": nearest},
     formats=FORMATS,
     bins={"depth": depth},

@@ -43,7 +43,8 @@ def chosen(cfg: CodeConfig, found: Sequence[Prediction]) -> list[Prediction]:
             if all(verdict):
                 best[row] = rank
     return [
-        replace(prediction, hypotheses=first(prediction.hypotheses, best.get(row, 0))) for row, prediction in enumerate(found)
+        replace(prediction, hypotheses=first(prediction.hypotheses, best.get(row, 0)))
+        for row, prediction in enumerate(found)
     ]
 
 

@@ -306,7 +306,11 @@ def way_out(network: Network) -> Mapping[int, Exit]:
         changed = False
         for state, edges in enumerate(network.edges):
             for symbol, after in edges.items():
-                inner = best.get(network.start[symbol]) if symbol in network.start else (COSTS.get(symbol, 2 * len(symbol)), (symbol,))
+                inner = (
+                    best.get(network.start[symbol])
+                    if symbol in network.start
+                    else (COSTS.get(symbol, 2 * len(symbol)), (symbol,))
+                )
                 outer = best.get(after)
                 if inner is None or outer is None:
                     continue

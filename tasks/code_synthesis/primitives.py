@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import prod
 from typing import Any, Literal
 
@@ -207,7 +207,7 @@ PRIMITIVES: tuple[Primitive, ...] = (
         "ints",
         "ints",
         "[b - a for a, b in zip({v}, {v}[1:])]",
-        lambda v, k: [b - a for a, b in zip(v, v[1:], strict=False)],
+        lambda v, k: [b - a for a, b in pairwise(v)],
         ("take the differences of neighbouring numbers", "compute how much each number grows to the next"),
     ),
     P(

@@ -82,9 +82,7 @@ def minimal(rows: Sequence[Sequence[int]], accepts: Sequence[bool]) -> list[int]
     count = len(set(block))
     while True:
         known: dict[tuple[int, ...], int] = {}
-        refined = [
-            known.setdefault((block[n], *(block[to] for to in row)), len(known)) for n, row in enumerate(rows)
-        ]
+        refined = [known.setdefault((block[n], *(block[to] for to in row)), len(known)) for n, row in enumerate(rows)]
         if len(known) == count:
             return refined
         block, count = refined, len(known)

@@ -75,6 +75,7 @@ class PythonRule(SearchOnly):
         self.places: list[Place] = []
         self.number: dict[Place, int] = {}
         self.moves: list[dict[str, int]] = []
+        self.whole: dict[int, bool] = {}
         self.plans: dict[tuple[int, bool], tuple[int, ...]] = {}
         self.masks: OrderedDict[tuple[int, bool], Tensor] = OrderedDict()
         self.histories: OrderedDict[bytes, History] = OrderedDict()
@@ -159,7 +160,9 @@ class PythonRule(SearchOnly):
 
     def complete(self, place: int) -> bool:
         """Whether the automaton could stop."""
-        return self.lexer.complete(self.places[place]) is not None
+        if (found := self.whole.get(place)) is None:
+            found = self.whole[place] = self.lexer.complete(self.places[place]) is not None
+        return found
 
     def name(self, place: Place | None) -> int:
         """The number of a place from which the end can be reached, else -1."""

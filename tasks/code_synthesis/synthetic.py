@@ -164,8 +164,7 @@ def constant(primitive: Primitive, draw: Draw) -> Any:
     match primitive.constant:
         case "k":
             few = (
-                "[" in primitive.code
-                and ":" in primitive.code
+                ("[" in primitive.code and ":" in primitive.code)
                 or "text *" in primitive.code
                 or "len(w)" in primitive.code
             )

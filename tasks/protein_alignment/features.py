@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.codec.types import EOS, UNK
 from core.model.features import TOLD
 from core.model.said import Said
 from core.model.state import Memory, State
@@ -16,7 +17,7 @@ from core.nn.linear import matrix
 from tasks.protein_alignment.codec import FIRST, LETTERS, PAIR, SECOND, SEPARATOR
 from tasks.protein_alignment.lookahead import NEVER, ahead, skewed
 from tasks.protein_alignment.needleman_wunsch import EXTEND, OPEN, blosum62
-from tasks.protein_alignment.rule import counted, lengths
+from tasks.protein_alignment.rule import counted, legal, lengths
 
 # B batch, K hypotheses, T target, S source, D width, d width of comparisons, W cells of the window, G diagonals
 # N residues of the first sequence and one more, M of the second and one more
@@ -27,6 +28,9 @@ LEAST = -12.0
 """Log-probabilities of moves are told down to this."""
 NATS = 0.3176
 """BLOSUM62's own scale: a score times this is a logarithm of odds (Karlin & Altschul, 1990)."""
+FOLLOWING = [EOS, UNK, PAIR, FIRST, SECOND]
+FORBIDDEN = 20.0
+"""So much lower are, to begin with, the logits of what cannot follow."""
 QUIET = 0.05
 """The decoder's share in what is said, to begin with."""
 PAD_CELLS = 5
@@ -62,8 +66,8 @@ class ToldPrefix(nn.Module):
             self.gaps = nn.Parameter(torch.tensor([OPEN, EXTEND], dtype=torch.float32) * NATS)
 
     def width(self, model_width: int) -> int:
-        """Two states, the window, progress, and the moves."""
-        return 2 * model_width + len(WINDOW) + 3 + (6 if self.learned else 0)
+        """What cannot follow, two states, the window, progress, and the moves."""
+        return len(FOLLOWING) + 2 * model_width + len(WINDOW) + 3 + (6 if self.learned else 0)
 
     def cache(self, hidden_BSD: Tensor, layout: Layout, source: Tensor) -> dict[str, Tensor]:
         """Similarities of all pairs of residues, and how good the ways ahead are from every cell."""
@@ -91,19 +95,21 @@ class ToldPrefix(nn.Module):
                 leave_BM2 = (self.gaps + own_BM3[..., 1:]).masked_fill(~inside_BM[..., None], -NEVER)
                 pair = skewed(similar_BNM.masked_fill(~pair_BNM, NEVER))
                 ends = list(zip(n_B.tolist(), m_B.tolist(), strict=True))
-                ways = {
-                    name: way.transpose(0, 1)
-                    for name, way in zip("MDI", ahead(pair, leave_BN2, leave_BM2, ends), strict=True)
-                }
-                found |= ways | {"pair": pair.transpose(0, 1), "leave": leave_BN2, "leave.too": leave_BM2}
+                tables = zip(("pair", *"MDI"), (pair, *ahead(pair, leave_BN2, leave_BM2, ends)), strict=True)
+                found |= {name: table.transpose(0, 1).flatten(1) for name, table in tables}
+                found |= {"leave": leave_BN2.flatten(1), "leave.too": leave_BM2.flatten(1)}
             return found
 
     @torch.no_grad()
     def begin(self, said: Said, word_VD: Tensor) -> None:
-        """The moves' log-probabilities go straight to their logits: before it learns, it is a soft Needleman-Wunsch."""
+        """The moves' log-probabilities go straight to their logits: before it learns, it is a soft Needleman-Wunsch.
+
+        So does what cannot follow, since a loss over the legal tokens alone says nothing about others.
+        """
+        logit_DV = torch.linalg.pinv(word_VD)
+        said.past.weight[:, : len(FOLLOWING)] = FORBIDDEN * logit_DV[:, FOLLOWING]
         if self.learned:
-            place = said.past.in_features - 6
-            said.past.weight[:, place : place + 3] = torch.linalg.pinv(word_VD)[:, [PAIR, FIRST, SECOND]]
+            said.past.weight[:, -6:-3] = logit_DV[:, [PAIR, FIRST, SECOND]]
             said.share_D.fill_(QUIET)
 
     def start(self, memory: Memory, beams: int) -> State:
@@ -138,28 +144,29 @@ class ToldPrefix(nn.Module):
         real = window_BTW.dtype
         done_BT, done_too_BT = (i_BT / n_B1.clamp(min=1)).to(real), (j_BT / m_B1.clamp(min=1)).to(real)
         ahead_BT = (((n_B1 - i_BT) - (m_B1 - j_BT)) / 8).to(real).tanh()
-        told = [*states, window_BTW, torch.stack([done_BT, done_too_BT, ahead_BT], -1)]
+        possible = legal(n_B1 - i_BT, m_B1 - j_BT, last_BT == 2)[..., FOLLOWING]
+        told = [possible.to(real) - 1, *states, window_BTW, torch.stack([done_BT, done_too_BT, ahead_BT], -1)]
         if self.learned:
             told.append(self.moves(i_BT, j_BT, last_BT, cache))
         return torch.cat([one.to(hidden.dtype) for one in told], -1)
 
     def moves(self, i_BT: Tensor, j_BT: Tensor, last_BT: Tensor, cache: dict[str, Tensor]) -> Tensor:
         """The log-probabilities of pair, first alone and second alone after a prefix, and the probabilities, [B, T, 6]."""
-        ahead_BGN, leave_BN2, leave_BM2 = cache[TOLD + "M"], cache[TOLD + "leave"], cache[TOLD + "leave.too"]
-        _, G, N = ahead_BGN.shape
+        N, M = (size - 2 * PAD_CELLS for size in cache[TOLD + "similar"].shape[1:])
+        last_diagonal = N + M - 2
 
         def cell(name: str, i: Tensor, j: Tensor) -> Tensor:
-            beyond = (i >= N) | (i + j >= G)
-            place = ((i + j).clamp(max=G - 1) * N + i.clamp(max=N - 1)).long()
-            return cache[TOLD + name].flatten(1).gather(1, place).masked_fill(beyond, NEVER)
+            beyond = (i >= N) | (i + j > last_diagonal)
+            place = (i + j).clamp(max=last_diagonal) * N + i.clamp(max=N - 1)
+            return cache[TOLD + name].gather(1, place).masked_fill(beyond, NEVER)
 
         own_BT = torch.stack([cell(name, i_BT, j_BT) for name in "MDI"], -1).gather(-1, last_BT[..., None])[..., 0]
-        d_BT = leave_BN2.flatten(1).gather(1, 2 * i_BT + (last_BT == 1))
-        i_cost_BT = leave_BM2.flatten(1).gather(1, 2 * j_BT + (last_BT == 2))
+        first_cost_BT = cache[TOLD + "leave"].gather(1, 2 * i_BT + (last_BT == 1))
+        second_cost_BT = cache[TOLD + "leave.too"].gather(1, 2 * j_BT + (last_BT == 2))
         ways = (
             cell("pair", i_BT, j_BT) + cell("M", i_BT + 1, j_BT + 1),
-            (cell("D", i_BT + 1, j_BT) - d_BT).masked_fill(last_BT == 2, NEVER),
-            cell("I", i_BT, j_BT + 1) - i_cost_BT,
+            (cell("D", i_BT + 1, j_BT) - first_cost_BT).masked_fill(last_BT == 2, NEVER),
+            cell("I", i_BT, j_BT + 1) - second_cost_BT,
         )
         logp_BT3 = torch.stack([(way - own_BT).clamp(LEAST, 0.0) for way in ways], -1)
         return torch.cat([logp_BT3, logp_BT3.exp()], -1)

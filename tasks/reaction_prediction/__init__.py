@@ -23,6 +23,7 @@ from tasks.reaction_prediction.voting import solve
 
 if TYPE_CHECKING:
     from core.decode.rules import Rule
+    from core.model.features import LearnedFeatures
 
 
 def read(cfg: ReactionConfig, value: Any, folder: Path) -> str:
@@ -42,6 +43,15 @@ def rule(cfg: ReactionConfig, made: Codecs) -> "Rule | None":
     from tasks.reaction_prediction.rule import SmilesRule  # torch
 
     return SmilesRule(made.target)
+
+
+def features(cfg: ReactionConfig, made: Codecs) -> "LearnedFeatures | None":
+    """Where `task.follow` says so."""
+    if not cfg.follow:
+        return None
+    from tasks.reaction_prediction.following import Following  # torch
+
+    return Following(made.target.size)
 
 
 def reaction_class(record: Record) -> str:
@@ -69,6 +79,7 @@ TASK = Task(
     read=read,
     read_target=read_answer,
     rule=rule,
+    features=features,
     augment=augment,
     canonical=same_answer,
     solve=solve,

@@ -191,7 +191,7 @@ class SmilesRule:
             "place": self.tables.next_PV[place_BK, token_BK],
             "atoms": atoms_BK,
             "atom": atom_BK,
-            "depth": depth_BK + opens_BK.long() - closes_BK.long(),
+            "depth": (depth_BK + opens_BK.long() - closes_BK.long()).clamp(0, DEPTH),
             "branch": branch_BKD,
             "opener": opener_BKR,
             "barred": barred_BKR,

@@ -25,6 +25,8 @@ class ReactionConfig:
     """So many SMILES of each source are answered, and their answers vote (Tetko et al., 2020); 1 asks once."""
     vote_alpha: NotNegative = 1.0
     """An answer at rank r (from 0) of a variant has 1 / (1 + alpha * r) votes of it."""
+    follow: bool = True
+    """Tell the decoder which symbol of the source would come next, of what it has said so far: most of an answer is copied."""
     rule: bool = True
     """Decode under a rule that keeps brackets, rings and branches parseable."""
     invalid: Literal["removed", "ranked"] = "removed"

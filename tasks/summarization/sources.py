@@ -12,7 +12,7 @@ from typing import Any
 from core.data.config import DataConfig
 from core.data.debian import package_descriptions
 from core.data.wheel import PinnedWheel
-from core.errors import ConfigError
+from core.errors import ConfigError, DataError
 from core.record import Record, Split
 from tasks.summarization.pairs import Pair, Splits, split_pairs
 from tasks.summarization.settings import SummarizationConfig
@@ -51,7 +51,10 @@ def say(line: str) -> None:
 
 def debian(cfg: SummarizationConfig, data: DataConfig, split: Split) -> Iterator[Record]:
     """Descriptions -> synopses, split by source package."""
-    return iter(debian_splits(data.cache, cfg.longest_body)[split])
+    try:
+        return iter(debian_splits(data.cache, cfg.longest_body)[split])
+    except DataError as error:
+        raise DataError(f"{error}, such as data.source=ansible") from None
 
 
 @lru_cache(maxsize=2)

@@ -196,6 +196,46 @@ def test_the_end_of_a_jail_ends_its_processes() -> None:
     assert not os.path.exists(folder[2][1])
 
 
+@pytest.mark.parametrize("tier", worker.TIERS)
+def test_a_killed_grader_takes_its_jail_along(tier: str) -> None:
+    code = (
+        "import sys, threading\nfrom core.jail import Job, NoJail, jail\n"
+        "try:\n    cell = jail(seconds=100, tiers=[sys.argv[1]])\nexcept NoJail as refusal:\n    sys.exit(print(refusal))\n"
+        "print('up', flush=True)\ncell.run_many([Job('while True: pass')])"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, tier], cwd=ROOT, stdout=subprocess.PIPE, text=True) as grader:
+        assert grader.stdout is not None
+        if (said := grader.stdout.readline()) != "up\n":
+            pytest.skip(said)
+        end = time.monotonic() + 30
+        while len(below(grader.pid)) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        running = below(grader.pid)
+        grader.kill()
+    assert len(running) >= 2
+    while any(map(alive, running)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(alive, running))
+
+
+def below(process: int) -> set[int]:
+    """All processes below one."""
+    try:
+        lists = [path.read_text(encoding="ascii") for path in Path(f"/proc/{process}/task").glob("*/children")]
+    except OSError:
+        return set()
+    children = {int(word) for text in lists for word in text.split()}
+    return children.union(*map(below, children))
+
+
+def alive(process: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize("limits", [{"memory_mib": 1}, {"seconds": 0}, {"output_kib": 0}, {"workers": 0}])
 def test_limits_that_cannot_be(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="no such limits"):

@@ -53,7 +53,9 @@ def test_every_task(name: str, law: Callable[[TrainingCase], None]) -> None:
 
 
 @pytest.mark.parametrize("law", TRAINING_LAWS, ids=law_name)
-@pytest.mark.parametrize(("model", "average"), [("transformer", "ema"), ("rnn", "last"), ("rnn", "none"), ("copying", "ema")])
+@pytest.mark.parametrize(
+    ("model", "average"), [("transformer", "ema"), ("rnn", "last"), ("rnn", "none"), ("copying", "ema")]
+)
 def test_every_kind_of_model_and_average(model: str, average: str, law: Callable[[TrainingCase], None]) -> None:
     law(toy(model, average))
 

@@ -123,7 +123,9 @@ CODECS = Codecs(SmilesTokenizer.fit([]), SmilesTokenizer.fit([]))
 
 def test_one_search_gives_canonical_answers_in_its_order() -> None:
     def search(records: Sequence[Record]) -> list[Prediction]:
-        return [Prediction(one, (Hypothesis("OCC", -1), Hypothesis("C(", -2), Hypothesis("CCO", -3))) for one in records]
+        return [
+            Prediction(one, (Hypothesis("OCC", -1), Hypothesis("C(", -2), Hypothesis("CCO", -3))) for one in records
+        ]
 
     (found,) = solve(ReactionConfig(), CODECS, search, [Record("1", "CC")])
     assert [one.output for one in found.hypotheses] == ["CCO", "C(", "CCO"]

@@ -187,7 +187,8 @@ def test_mel_bands_see_their_frequency_and_nothing_is_nan() -> None:
 
 
 def test_features_do_not_depend_on_loudness_and_can_be_stored(tmp_path: Path) -> None:
-    speech = (tone(0.5) * np.linspace(0.1, 1, RATE // 2)).astype(np.float32)
+    hiss = np.random.default_rng(0).normal(0, 0.1, RATE // 2)
+    speech = (hiss * np.linspace(0.1, 1, RATE // 2)).astype(np.float32)
     sources: list[Recording] = []
     for number, gain in enumerate((1.0, 0.1)):
         (tmp_path / f"{number}.wav").write_bytes(wav(gain * speech, subtype="FLOAT"))
@@ -196,7 +197,7 @@ def test_features_do_not_depend_on_loudness_and_can_be_stored(tmp_path: Path) ->
     loud, quiet = (codec.encode(source).values for source in sources)
     assert loud.shape == (51, 40)
     assert loud.dtype == np.float32
-    assert np.abs(loud - quiet)[:, :20].mean() < 0.1
+    assert np.abs(loud - quiet).mean() < 0.05
     np.testing.assert_allclose(loud.mean(0), 0, atol=1e-4)
     assert codec.longest == 0.5
     assert SpeechFeatures.load(codec.dump()) == codec

@@ -12,6 +12,7 @@ import pytest
 from core.config import Impossible
 from core.data.config import DataConfig
 from core.data.sources import read_records
+from core.errors import DataError
 from core.record import SPLITS, Hypothesis, Prediction, Record, Split
 from core.task import Task
 from tasks.summarization import TASK, sources
@@ -180,6 +181,14 @@ def test_the_default_source_says_what_it_is(
         assert capsys.readouterr().err.count(f"({wanted})") == 1
         asked.clear()
     sources.say.cache_clear()
+
+
+def test_without_apt_get_the_other_source_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        DataError, match=r"has no apt-get; use a source that needs no apt-get .*, such as data\.source=ansible"
+    ):
+        read(DataConfig(source="debian", cache=str(tmp_path)))
 
 
 # sentences and leads ------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from typing import Any
 from core.config_toml import load
 from core.data.sources import read_records
 from core.data.split import hashed_share
+from core.record import Record
 from core.settings import run_config
 from tasks import TASKS
 
@@ -116,13 +117,21 @@ def asked(name: str, run: Path) -> list[dict[str, Any]]:
     task = TASKS[name]
     cfg = load(run_config(task.config), run / "config.toml", ()).config
     found = sorted(read_records(task, cfg.task, cfg.data, "test").records, key=lambda one: hashed_share(one.key))
-    return [{"id": one.key, "source": one.source, "target": one.target} for one in found[:ANSWERS]]
+    return [
+        {"id": one.key, "source": getattr(one.source, "value", one.source), "shown": shown(one), "target": one.target}
+        for one in found[:ANSWERS]
+    ]
+
+
+def shown(record: Record) -> Any:
+    """A source as a reader is to see it: a file by its name, wherever it lies here."""
+    return str(record.source) if hasattr(record.source, "value") else record.source
 
 
 def told(answers: Sequence[str], inputs: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Source, reference and output of each."""
     for line, given in zip(answers, inputs, strict=True):
-        yield f"source  {as_shown(given['source'])}"
+        yield f"source  {as_shown(given['shown'])}"
         yield f"target  {as_shown(given['target'])}"
         yield f"output  {as_shown(json.loads(line)['output'])}"
         yield ""

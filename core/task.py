@@ -108,6 +108,8 @@ class Task(Generic[C]):
     utility: Callable[[str, str], float] | None = None
     """What minimum-Bayes-risk decoding maximises."""
     baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
+    baselines_learn: bool = True
+    """They need training records. Where none does, they stand beside scores on anyone's data too."""
     formats: Mapping[str, Format[C]] = field(default_factory=dict[str, "Format[C]"])
     bins: Mapping[str, Callable[[Record], str]] = field(default_factory=dict[str, Callable[[Record], str]])
     """Named ways to break scores down: identity band, reaction class. Length is core's."""

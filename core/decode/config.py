@@ -12,21 +12,23 @@ class SearchConfig:
     """How answers are looked for (docs/decoding.md)."""
 
     strategy: Literal["beam", "greedy", "sample", "ctc"] = "beam"
-    """Keep the best few, follow the likeliest, or draw; `ctc`: what the CTC head alone hears, frame by frame."""
+    """Keep the best few, follow the likeliest, or draw; `ctc`: by the CTC head alone, a beam of prefixes, or with one beam the
+    likeliest path over the frames."""
     beams: AtLeast1 = 5
-    """Hypotheses kept (beam), or samples drawn (sample); greedy has one."""
+    """Hypotheses kept (beam, ctc), or samples drawn (sample); greedy has one."""
     n_best: AtLeast1 = 1
     """Answers given for each source."""
     length_penalty: float = 1.0
-    """A hypothesis scores its summed log-probability divided by its length (the end symbol counts) to this power."""
+    """A hypothesis scores its summed log-probability divided by its length (the end symbol counts) to this power. Not for
+    `ctc`, whose sums are those of whole outputs."""
     length_ratio: NotNegative = 2.0
     """The longest output is `length_ratio` x the source's length + `length_extra` tokens, the end symbol included."""
     length_extra: AtLeast1 = 20
     """See `length_ratio`."""
     ctc_weight: Share = 0.3
-    """Of the CTC head beside the decoder, in beam and greedy search, where the model has one."""
+    """Of the CTC head beside the decoder (which has the rest), in beam and greedy search, where the model has such a head."""
     align: bool = False
-    """Say which frames each token was heard in, by the CTC head."""
+    """Say which frames each token was heard in, by the CTC head (forced alignment)."""
     no_repeat: AtLeast0 = 0
     """No n-gram of this size twice in an output; 0 allows all."""
     temperature: NotNegative = 1.0
@@ -39,12 +41,17 @@ class SearchConfig:
     """Budget of a decoding batch: source tokens, pads included, times beams."""
 
     def __post_init__(self) -> None:
-        if self.strategy not in ("greedy", "ctc") and self.n_best > self.beams:
+        if self.strategy != "greedy" and self.n_best > self.beams:
             raise Impossible("n_best", f"{self.n_best} answers need at least as many beams, not {self.beams}")
-        if self.strategy in ("greedy", "ctc") and self.n_best > 1:
-            raise Impossible("n_best", f"the strategy {self.strategy!r} has one answer")
+        if self.strategy == "greedy" and self.n_best > 1:
+            raise Impossible("n_best", "greedy search has one answer")
 
     @property
     def width(self) -> int:
         """Hypotheses per source."""
-        return 1 if self.strategy in ("greedy", "ctc") else self.beams
+        return 1 if self.strategy == "greedy" else self.beams
+
+    @property
+    def penalty(self) -> float:
+        """The length penalty in force."""
+        return 0.0 if self.strategy == "ctc" else self.length_penalty

@@ -54,18 +54,20 @@ def search(
     rule: Rule | None = None,
     prefix: Sequence[Sequence[int]] | None = None,
     seed: int = 0,
+    memory: Memory | None = None,
     early_stop: bool = True,
     look_every: int | None = None,
 ) -> list[list[Found]]:
     """For each source its answers, best first, at least one and at most `cfg.n_best`.
 
-    `prefix` gives ids that each source's outputs must begin with; `seed` is for sampling. The last two exist for the
-    laws that they change nothing: leave a source once its answers are certain; how many steps between looks for that.
+    `prefix` gives ids that each source's outputs must begin with; `seed` is for sampling; `memory` is given where the
+    sources have been read. The last two exist for the laws that they change nothing: leave a source once its answers are
+    certain; how many steps between looks for that.
     """
     if batch.size == 0:
         return []
     sampling = cfg.strategy == "sample" and cfg.temperature > 0
-    K = cfg.width if sampling or cfg.strategy == "beam" else 1
+    K = cfg.width if sampling or cfg.strategy in ("beam", "ctc") else 1
     n_best = min(cfg.n_best, K)
     forced = [()] * batch.size if prefix is None else prefix
     if len(forced) != batch.size:
@@ -74,11 +76,11 @@ def search(
         )
     limit_B = torch.tensor(limits(batch, cfg, forced), device=batch.source.device)
     constraints = Constraints(batch, K, limit_B, rule=rule, prefix=forced, no_repeat=cfg.no_repeat)
-    hypotheses = Hypotheses(limit_B, K, penalty=cfg.length_penalty, together=sampling)
+    hypotheses = Hypotheses(limit_B, K, penalty=cfg.penalty, together=sampling)
     uniform_BKn = hypotheses.sum_BK.new_empty((batch.size, K, 0))
     look_every = look_every or (1 if limit_B.device.type == "cpu" else 8)  # elsewhere, looking waits for the device
 
-    memory = model.encode(batch)
+    memory = model.encode(batch) if memory is None else memory
     state = model.start(memory, K)
     rows = list(range(batch.size))
     found: dict[int, list[Found]] = {}

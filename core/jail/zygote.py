@@ -63,13 +63,15 @@ def main() -> None:
     os.dup2(1, 2)
     gc.collect()
     gc.freeze()
+    folder = cell.fresh_scratch()
     wire.send(ANSWERS, {"ready": os.getpid()})
     while True:
         try:
             request, _ = wire.receive(REQUESTS)
         except wire.Silence:
             os._exit(0)
-        answer(cell, request)
+        answer(cell, folder, request)
+        folder = cell.fresh_scratch()  # now, not when the next one comes: what a program left takes up room
 
 
 def message(error: OSError) -> str:
@@ -128,7 +130,7 @@ def stand_by(child: int) -> None:
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def answer(cell: Cell, request: dict[str, Any]) -> None:
+def answer(cell: Cell, folder: Path, request: dict[str, Any]) -> None:
     """One program: fork, watch, tell."""
     stdin = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with open(stdin, "wb", closefd=False) as file:
@@ -138,7 +140,6 @@ def answer(cell: Cell, request: dict[str, Any]) -> None:
     outer, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pipes = {name: os.pipe() for name in ("stdout", "stderr", "result")}
     try:
-        folder = cell.fresh_scratch()
         process = os.fork()
         if process == 0:
             inside(cell, folder, request, stdin, inner, [pipes[name][1] for name in ("stdout", "stderr", "result")])

@@ -8,13 +8,14 @@ from torch.nn import functional as F
 
 from core.codec.types import BOS, EOS, PAD
 from core.nn.layout import Layout
+from core.nn.linear import matrix
 
 # B batch, S frames, T target, D width, V vocabulary
 
 BLANK = PAD
 """No token here: the pad's place, which no target needs."""
 NEVER = -1e4
-"""A probability of exactly zero whose gradient is a number."""
+"""The logit of a probability of exactly zero whose gradient is a number."""
 
 
 class CtcHead(nn.Module):
@@ -22,7 +23,7 @@ class CtcHead(nn.Module):
 
     def __init__(self, width: int, vocabulary: int) -> None:
         super().__init__()
-        self.project = nn.Linear(width, vocabulary)
+        self.project = matrix(width, vocabulary, bias=True)
 
     def logp(self, hidden_BSD: Tensor, *, never: float = -torch.inf) -> Tensor:
         """Log-probabilities [B, S, V] in float32 at least; BOS and EOS have `never`."""

@@ -52,8 +52,9 @@ def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     skipped: dict[str, str] = {}
     scores = score(predictions, metrics, skipped=skipped)
     trivial: dict[str, dict[str, Floor]] = {}
-    if task.baselines and arguments.data is None:
-        trivial = floors(task.baselines, read_split(task, cfg, "train").records, predictions, metrics, scores)
+    if task.baselines and (arguments.data is None or not task.baselines_learn):
+        known = read_split(task, cfg, "train").records if task.baselines_learn else []
+        trivial = floors(task.baselines, known, predictions, metrics, scores)
     elif task.baselines:
         print("baselines need the training data: evaluate on the run's own split to see them", file=sys.stderr)
     print(f"{task.name}, {split}: {len(predictions)} records of {source_name(task, cfg)}, {system.said}")

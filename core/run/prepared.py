@@ -13,11 +13,13 @@ import numpy as np
 import torch
 
 from core.codec.types import Codecs, Encoded, as_encoded
+from core.data.alignable import too_short
 from core.data.copying import with_copies
-from core.data.encode import EncodedSplit, encode_split
+from core.data.encode import EncodedSplit, encode_split, place
 from core.data.sources import Refused, read_records
+from core.decode.answers import check
 from core.decode.rules import Rule
-from core.errors import ConfigError, DataError
+from core.errors import DataError
 from core.model.build import build
 from core.model.seq2seq import Seq2Seq
 from core.record import Record, Split
@@ -92,7 +94,24 @@ def training_data(task: Task[Any], cfg: RunConfig, codecs: Codecs | None = None)
         )
     if not encoded.records:
         raise DataError(f"no training record fits batch.longest = {cfg.batch.longest}")
+    if cfg.model.ctc:
+        say_too_short(encoded, cfg)
     return TrainingData(train, dev, codecs, encoded, augmentation(task, cfg, codecs, encoded.records))
+
+
+def say_too_short(encoded: EncodedSplit, cfg: RunConfig) -> None:
+    """Of these records the decoder's loss alone counts."""
+    short_N = too_short(encoded.examples, cfg.model.subsample)
+    if not short_N.any():
+        return
+    first = encoded.records[int(short_N.argmax())]
+    fault = f"fewer frames (model.subsample = {cfg.model.subsample}) than CTC needs for their targets"
+    if short_N.all():
+        raise DataError(f"train: all records have {fault}, the first: {place(first)}")
+    print(
+        f"train: {short_N.sum()} of {len(short_N)} records have {fault}, the first: {place(first)}; there it learns nothing",
+        file=sys.stderr,
+    )
 
 
 def augmentation(
@@ -126,8 +145,7 @@ def variation(
 
 def make_model(task: Task[Any], cfg: RunConfig, codecs: Codecs) -> Seq2Seq:
     """The model of a config, freshly initialised by its seed."""
-    if cfg.model.ctc == 1.0 and cfg.search.strategy != "ctc":
-        raise ConfigError('model.ctc = 1 leaves the decoder untrained: search.strategy = "ctc" is right')
+    check(cfg.model.ctc, cfg.search)
     features = task.features(cfg.task, codecs) if task.features else None
     return build(cfg.model, codecs, features=features, seed=cfg.seed)
 

@@ -18,6 +18,7 @@ from core.model.config import ModelConfig
 from core.settings import RunConfig
 from core.task import Task
 from core.testing.config_laws import CONFIG_LAWS, ConfigCase
+from core.testing.ctc_laws import CTC_LAWS
 from core.testing.model_laws import MODEL_LAWS
 from core.testing.search_laws import SEARCH_LAWS
 from core.testing.task_case import TaskCase, task_case
@@ -73,7 +74,8 @@ def claims(task: Task[Any], configs: Sequence[Path], *, quick: bool) -> Iterator
     chosen = {path.name: cfg for path, cfg in loaded.items() if path == tiny or not quick}
     yield "the models can be built", lambda: models.extend(model_cases(made[0], chosen))
     for case in models:
-        yield from laws((*MODEL_LAWS, *SEARCH_LAWS), case, case.name)
+        hears = case.make().ctc is not None
+        yield from laws((*MODEL_LAWS, *SEARCH_LAWS, *(CTC_LAWS if hears else ())), case, case.name)
     if not quick:
         training: list[TrainingCase] = []
         yield "a short run can be set up", lambda: training.append(training_case(made[0]))

@@ -14,21 +14,23 @@ from tasks.code_synthesis.regexes import canonical_regex
 Canonical = Callable[[str], str | None]
 LONGEST = 200_000
 """Characters; what is longer is not parsed."""
-HEADS = (  # (lines before, lines after) with which a header becomes a program
-    ("", "{body}"),
-    ("if _:\n    pass\n", "{body}"),
-    ("try:\n    pass\n", "{body}"),
-    ("try:\n    pass\nexcept:\n    pass\n", "{body}"),
-    ("", "{body}\nfinally:\n    pass"),
-    ("", "\ndef _():\n    pass"),
-    ("match _:\n", "CASE"),
+HEADS = (  # (lines before, the header with lines after) that make a program of it
+    ("", "{code}\n    pass"),
+    ("if _:\n    pass\n", "{code}\n    pass"),
+    ("try:\n    pass\n", "{code}\n    pass"),
+    ("try:\n    pass\nexcept:\n    pass\n", "{code}\n    pass"),
+    ("", "{code}\n    pass\nfinally:\n    pass"),
+    ("", "{code}\ndef _():\n    pass"),
+    ("match _:\n", "    {code}\n        pass"),
 )
 SYMBOL = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\w+|[<>!=]=|<>|\|\||\s+|.", re.DOTALL)
-KEYWORDS_TEXT = (
-    "select distinct from where group by having order limit offset as on and or not in is null like between exists union all"
-    " except intersect join left right inner outer natural cross asc desc case when then else end count sum avg min max"
+KEYWORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "select distinct from where group by having order limit offset as on and or not in is null like between exists union all "
+        "except intersect join left right inner outer natural cross asc desc case when then else end count sum avg min max",
+    )
 )
-KEYWORDS = frozenset(KEYWORDS_TEXT.split())
 
 
 def canonical(cfg: CodeConfig) -> Canonical:
@@ -80,11 +82,7 @@ def canonical_line(text: str) -> str | None:
 
 def completed(code: str, before: str, after: str) -> str | None:
     """The header's canonical form, if these lines make a program of it."""
-    whole_text = (
-        f"{before}    {code}\n        pass" if after == "CASE" else before + code + after.format(body="\n    pass")
-    )
-    tree = parse(whole_text)
-    whole = written(tree)
+    whole = written(parse(before + after.format(code=code)))
     if whole is None:
         return None
     lines = whole.split("\n")

@@ -27,6 +27,9 @@ from tasks.code_synthesis.config import CodeConfig
 
 PACKAGES = ("torch", "numpy", "sympy", "networkx", "mpmath", "jinja2", "fsspec", "filelock", "typing_extensions")
 """What comes with the engine, and Python's own library."""
+SKIPPED = frozenset(
+    ("site-packages", "dist-packages", "test", "tests", "testing", "_vendor", "idlelib", "lib2to3", "turtledemo")
+)
 LONGEST_BODY = 400
 LONGEST_TEXT = 300
 LARGEST_FILE = 1_000_000
@@ -75,9 +78,8 @@ def sources() -> Iterator[tuple[str, Path]]:
     """(module, file) of Python's library and of the packages, in order of their names; licences are said."""
     library = Path(sysconfig.get_path("stdlib"))
     print(f"docstrings of Python {sysconfig.get_python_version()} (PSF licence)", file=sys.stderr)
-    skip = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo"}
     for path in sorted(library.rglob("*.py")):
-        if not skip.intersection(path.relative_to(library).parts):
+        if not SKIPPED.intersection(path.relative_to(library).parts):
             yield "python/" + path.relative_to(library).as_posix(), path
     for package in PACKAGES:
         spec = find_spec(package)
@@ -89,7 +91,8 @@ def sources() -> Iterator[tuple[str, Path]]:
             yield f"{package}/{root.name}", root
             continue
         for path in sorted(root.parent.rglob("*.py")):
-            yield f"{package}/{path.relative_to(root.parent).as_posix()}", path
+            if not SKIPPED.intersection(path.relative_to(root.parent).parts):
+                yield f"{package}/{path.relative_to(root.parent).as_posix()}", path
 
 
 def licence(package: str) -> str:

@@ -27,7 +27,7 @@ def metrics(cfg: CodeConfig) -> Sequence[Metric]:
     match cfg.language:
         case "python":
             found.extend(PassAt(cfg, k) for k in cfg.pass_at)
-            found.append(TestsPassed(cfg))
+            found.append(ExecutionAccuracy(cfg))
         case "sql":
             found.extend([SameResult(cfg)] if cfg.database else [])
         case _:
@@ -95,7 +95,7 @@ class PassAt:
 
 
 @dataclass(frozen=True, slots=True)
-class TestsPassed:
+class ExecutionAccuracy:
     """Execution accuracy: percent of single tests that the first answer passes, a record's tests weighing one together."""
 
     cfg: CodeConfig

@@ -19,7 +19,7 @@ REMEMBERED = 50_000
 """Verdicts kept: dev is scored again and again."""
 
 
-class Test(NamedTuple):
+class Check(NamedTuple):
     """An expression over the program's names, and its value as Python writes it."""
 
     call: str
@@ -30,7 +30,7 @@ Verdict = tuple[bool, ...]
 """Of each test, whether it passed."""
 
 
-def tests_of(record: Record, field: str) -> tuple[Test, ...]:
+def tests_of(record: Record, field: str) -> tuple[Check, ...]:
     """`meta.tests` (hidden) or `meta.examples` (given): pairs [call, value], or assertions."""
     found = record.meta.get(field) or ()
     if not isinstance(found, list | tuple):
@@ -38,11 +38,11 @@ def tests_of(record: Record, field: str) -> tuple[Test, ...]:
     return tuple(one_test(one, f"{place(record)}: meta.{field}") for one in found)  # pyright: ignore[reportUnknownVariableType]
 
 
-def one_test(given: Any, where: str) -> Test:
+def one_test(given: Any, where: str) -> Check:
     """[call, value as Python writes it], or `assert call == value`, or `assert condition`."""
     match given:
         case [str(call), str(expected)]:
-            test = Test(call, expected)
+            test = Check(call, expected)
         case str():
             test = assertion(given, where)
         case _:
@@ -59,7 +59,7 @@ def one_test(given: Any, where: str) -> Test:
     return test
 
 
-def assertion(text: str, where: str) -> Test:
+def assertion(text: str, where: str) -> Check:
     """The condition's left side and the value on its right; else the condition itself, which must be true."""
     try:
         tree = ast.parse(text.strip()).body
@@ -69,9 +69,9 @@ def assertion(text: str, where: str) -> Test:
         raise BadRecord(f"{where}: {text!r:.80}; one assertion is right")
     match tree[0].test:
         case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]) if literal(right):
-            return Test(ast.unparse(left), ast.unparse(right))
+            return Check(ast.unparse(left), ast.unparse(right))
         case condition:
-            return Test(f"bool({ast.unparse(condition)})", "True")
+            return Check(f"bool({ast.unparse(condition)})", "True")
 
 
 def literal(node: ast.expr) -> bool:
@@ -96,10 +96,10 @@ def the_jail(memory: int, seconds: float) -> Jail:
     return jail(memory_mib=memory, seconds=seconds)
 
 
-KNOWN: OrderedDict[tuple[str, tuple[Test, ...], int, float], Verdict] = OrderedDict()
+KNOWN: OrderedDict[tuple[str, tuple[Check, ...], int, float], Verdict] = OrderedDict()
 
 
-def run_tests(cfg: CodeConfig, asked: Sequence[tuple[str, tuple[Test, ...]]]) -> list[Verdict]:
+def run_tests(cfg: CodeConfig, asked: Sequence[tuple[str, tuple[Check, ...]]]) -> list[Verdict]:
     """A verdict for each program and its tests. Raises NoJail. What was run before is not run again."""
     from core.jail import Call, Job
     from core.jail.grader import same

@@ -33,6 +33,7 @@ TASK = Task(
     solve=solve,
     utility=utility,
     baselines={"needleman-wunsch": baseline, "ungapped": ungapped},
+    baselines_learn=False,
     formats=FORMATS,
     bins={"identity": identity_band, "part": part},
     present=present,

@@ -112,21 +112,23 @@ def spell(moves: str, first: str, second: str) -> tuple[str, str]:
 def rows_from(output: str, source: Sequence[str], *, exact: bool = False) -> tuple[str, ...] | None:
     """An answer as rows in the order of the source: rows, or a CIGAR spelled with it; None where it is no alignment of it.
 
-    Other tools write rows in another order or another case; with `exact` that is not allowed.
+    Other tools write rows in another order, and letters in another case; with `exact`, rows must spell to the letter.
     """
     if not exact and len(source) == 2 and CIGAR.fullmatch(output):
         moves = path_of_cigar(output)
         return spell(moves, source[0], source[1]) if consumed(moves) == (len(source[0]), len(source[1])) else None
     rows = rows_of(output if exact else output.translate(GAPS))
-    if exact or [spelled(row) for row in rows] == list(source):
-        return None if fault(rows, source) else rows
     waiting: dict[str, list[str]] = {}
     for row in rows:
-        waiting.setdefault(spelled(row).upper(), []).append(row)
-    if any(not waiting.get(one.upper()) for one in source):
+        waiting.setdefault(spelled(row) if exact else spelled(row).upper(), []).append(row)
+    ordered: list[str] = []
+    for one in source:
+        if not (found := waiting.get(one if exact else one.upper())):
+            return None
+        ordered.append(found.pop(0))
+    if any(waiting.values()) or fault(ordered, [spelled(row) for row in ordered]):
         return None
-    ordered = tuple(waiting[one.upper()].pop(0) for one in source)
-    return None if fault(ordered, [spelled(row) for row in ordered]) or any(waiting.values()) else ordered
+    return tuple(ordered)
 
 
 def canonical(output: str) -> str | None:

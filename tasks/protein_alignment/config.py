@@ -19,13 +19,13 @@ class AlignmentConfig:
     pairs: AtLeast1 = 12_000
     """`vgenes`: training pairs of real V genes."""
     shortest: AtLeast1 = 40
-    """Simulated ancestors have at least so many residues,"""
+    """Residues of the shortest simulated ancestors."""
     longest: AtLeast1 = 160
-    """and at most so many."""
+    """Residues of the longest simulated ancestors."""
     nearest: NotNegative = 0.2
-    """Simulated pairs are at least so many substitutions per site apart,"""
+    """Simulated training pairs are at least so many substitutions per site apart."""
     farthest: NotNegative = 2.2
-    """and at most so many."""
+    """And at most so many."""
     indels: NotNegative = 0.03
     """Insertions, and as many deletions, per substitution."""
     mutate: Share = 0.0

@@ -95,11 +95,9 @@ class ToldPrefix(nn.Module):
                 leave_BM2 = (self.gaps + own_BM3[..., 1:]).masked_fill(~inside_BM[..., None], -NEVER)
                 pair = skewed(similar_BNM.masked_fill(~pair_BNM, NEVER))
                 ends = list(zip(n_B.tolist(), m_B.tolist(), strict=True))
-                ways = {
-                    name: way.transpose(0, 1)
-                    for name, way in zip("MDI", ahead(pair, leave_BN2, leave_BM2, ends), strict=True)
-                }
-                found |= ways | {"pair": pair.transpose(0, 1), "leave": leave_BN2, "leave.too": leave_BM2}
+                tables = zip(("pair", *"MDI"), (pair, *ahead(pair, leave_BN2, leave_BM2, ends)), strict=True)
+                found |= {name: table.transpose(0, 1).flatten(1) for name, table in tables}
+                found |= {"leave": leave_BN2.flatten(1), "leave.too": leave_BM2.flatten(1)}
             return found
 
     @torch.no_grad()
@@ -154,21 +152,21 @@ class ToldPrefix(nn.Module):
 
     def moves(self, i_BT: Tensor, j_BT: Tensor, last_BT: Tensor, cache: dict[str, Tensor]) -> Tensor:
         """The log-probabilities of pair, first alone and second alone after a prefix, and the probabilities, [B, T, 6]."""
-        ahead_BGN, leave_BN2, leave_BM2 = cache[TOLD + "M"], cache[TOLD + "leave"], cache[TOLD + "leave.too"]
-        _, G, N = ahead_BGN.shape
+        N, M = (size - 2 * PAD_CELLS for size in cache[TOLD + "similar"].shape[1:])
+        last_diagonal = N + M - 2
 
         def cell(name: str, i: Tensor, j: Tensor) -> Tensor:
-            beyond = (i >= N) | (i + j >= G)
-            place = ((i + j).clamp(max=G - 1) * N + i.clamp(max=N - 1)).long()
-            return cache[TOLD + name].flatten(1).gather(1, place).masked_fill(beyond, NEVER)
+            beyond = (i >= N) | (i + j > last_diagonal)
+            place = (i + j).clamp(max=last_diagonal) * N + i.clamp(max=N - 1)
+            return cache[TOLD + name].gather(1, place).masked_fill(beyond, NEVER)
 
         own_BT = torch.stack([cell(name, i_BT, j_BT) for name in "MDI"], -1).gather(-1, last_BT[..., None])[..., 0]
-        d_BT = leave_BN2.flatten(1).gather(1, 2 * i_BT + (last_BT == 1))
-        i_cost_BT = leave_BM2.flatten(1).gather(1, 2 * j_BT + (last_BT == 2))
+        first_cost_BT = cache[TOLD + "leave"].gather(1, 2 * i_BT + (last_BT == 1))
+        second_cost_BT = cache[TOLD + "leave.too"].gather(1, 2 * j_BT + (last_BT == 2))
         ways = (
             cell("pair", i_BT, j_BT) + cell("M", i_BT + 1, j_BT + 1),
-            (cell("D", i_BT + 1, j_BT) - d_BT).masked_fill(last_BT == 2, NEVER),
-            cell("I", i_BT, j_BT + 1) - i_cost_BT,
+            (cell("D", i_BT + 1, j_BT) - first_cost_BT).masked_fill(last_BT == 2, NEVER),
+            cell("I", i_BT, j_BT + 1) - second_cost_BT,
         )
         logp_BT3 = torch.stack([(way - own_BT).clamp(LEAST, 0.0) for way in ways], -1)
         return torch.cat([logp_BT3, logp_BT3.exp()], -1)

@@ -141,7 +141,9 @@ class Validity:
     """Answers that are alignments and spell their sequences to the letter, in percent."""
 
     name: str = "validity"
-    signature: str = "validity|percent|rows of one length, no column of gaps alone, letters and case of the input|v:1"
+    signature: str = (
+        "validity|percent|rows of one length, no column of gaps alone, letters and case of the input, any order|v:1"
+    )
     higher_is_better: bool = True
 
     def statistics(self, predictions: Sequence[Prediction]) -> np.ndarray:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from core.errors import BadRecord
 from core.record import Record
-from tasks.reaction_prediction.chemistry import TRIES, canonical, checked, clear_maps, foreign, rdkit, reason
+from tasks.reaction_prediction.chemistry import TRIES, checked, clear_maps, foreign, rdkit
+from tasks.reaction_prediction.codec import TOKEN
 from tasks.reaction_prediction.settings import ReactionConfig
 
 ARROW = re.compile(r"(?<!-)>")
@@ -180,18 +181,8 @@ def one_text(value: Any) -> str:
 
 
 def joined(fields: list[str]) -> str:
-    """Tokens set apart by spaces, put together again; otherwise the first field is the SMILES."""
-    from tasks.reaction_prediction.codec import TOKEN
-
-    whole = "".join(fields)
-    tokenised = all(len(TOKEN.findall(one)) == 1 for one in fields)
-    # `C C` may be methane and its name, but two carbons is what it can be read as.
-    return whole if tokenised and not reason_in(whole) else fields[0]
-
-
-def reason_in(text: str) -> str:
-    """Why some side of a text is no molecule; empty where all are."""
-    return next((reason(side) for side in ARROW.split(text) if side and canonical(side) is None), "")
+    """One token a field is a tokenised SMILES, and put together again; otherwise the first field is the SMILES."""
+    return "".join(fields) if all(TOKEN.fullmatch(one) for one in fields) else fields[0]
 
 
 @lru_cache(maxsize=1 << 19)

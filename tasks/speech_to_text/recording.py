@@ -50,6 +50,11 @@ class Recording:
         """Frames rather than samples."""
         return self.held is None and self.path.endswith(FEATURES)
 
+    @property
+    def value(self) -> Any:
+        """As JSON that reads back."""
+        return self.path if self.whole else {"path": self.path, "start": self.begin, "end": self.end}
+
     @cached_property
     def identity(self) -> str:
         """The same for the same sound under the same name, wherever it lies."""

@@ -50,10 +50,10 @@ def made(split: Split) -> tuple[Record, ...]:
 
 
 def sung(digits: list[int], pitch: float, random: np.random.Generator) -> np.ndarray:
-    """int16: each digit two tones for 120 to 200 ms, between short silences, in faint noise."""
+    """int16: each digit two tones for 200 to 320 ms, between short silences, in faint noise."""
     parts: list[np.ndarray] = [np.zeros(int(RATE * random.uniform(0.03, 0.1)))]
     for digit in digits:
-        seconds = random.uniform(0.12, 0.2)
+        seconds = random.uniform(0.2, 0.32)
         at = np.arange(int(RATE * seconds)) / RATE
         both = np.sin(2 * np.pi * pitch * LOW[digit % 5] * at) + np.sin(2 * np.pi * pitch * HIGH[digit // 5] * at)
         fade = np.minimum(1.0, np.minimum(at, seconds - at) / 0.01)

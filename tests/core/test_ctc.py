@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
@@ -15,10 +16,14 @@ from torch import Tensor
 
 from core.codec.types import BOS, EOS, Codecs, Encoded
 from core.config import Impossible
+from core.data.alignable import too_short
 from core.data.batch import Batch, collate
-from core.decode.best_path import aligned, best_paths
+from core.data.examples import Examples
+from core.decode.answers import answers, best_paths
 from core.decode.config import SearchConfig
-from core.decode.joint import HEARD, JointSteps
+from core.decode.ctc_lattice import Lattice
+from core.decode.ctc_prefix import CtcPrefixes
+from core.decode.joint import Joint
 from core.decode.predict import predict_records
 from core.decode.search import search
 from core.errors import ConfigError
@@ -28,11 +33,11 @@ from core.model.seq2seq import Seq2Seq
 from core.nn.ctc import BLANK, CtcHead
 from core.nn.layout import Padded
 from core.record import Record
+from core.testing.search_laws import Among
 from core.testing.tiny import padded, stir, tiny_codecs
 
 # B batch, S frames, V vocabulary, F features, T target
 
-pytestmark = pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # only compared here
 WIDTH = 4
 LETTERS = tiny_codecs("ab").target
 SIZE = LETTERS.size
@@ -92,11 +97,17 @@ def all_paths(logp_SV: Tensor) -> dict[tuple[int, ...], float]:
     logp_SV = logp_SV.detach()
     S, V = logp_SV.shape
     symbols = [v for v in range(V) if v not in (BOS, EOS)]
+    rows = logp_SV.tolist()
     found: dict[tuple[int, ...], float] = {}
     for path in itertools.product(symbols, repeat=S):
-        p = math.exp(sum(float(logp_SV[s, v]) for s, v in enumerate(path)))
+        p = math.exp(sum(rows[s][v] for s, v in enumerate(path)))
         found[spelled(path)] = found.get(spelled(path), 0.0) + p
     return found
+
+
+def begins(found: dict[tuple[int, ...], float], prefix: tuple[int, ...]) -> float:
+    """The probability of all that begins so."""
+    return math.fsum(p for said, p in found.items() if said[: len(prefix)] == prefix)
 
 
 def logp_of(S: int, seed: int = 0) -> tuple[CtcHead, Tensor]:
@@ -132,14 +143,20 @@ def test_pads_and_company_change_no_loss_and_gradients_are_numbers() -> None:
         assert model.ctc.project.weight.grad.any()
 
 
-def walked(steps: JointSteps, batch: Batch, tokens: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
+def joint(model: Seq2Seq, weight: float) -> Joint:
+    assert model.ctc is not None
+    return Joint(model, 1 - weight, (CtcPrefixes(model.ctc), weight))
+
+
+@torch.no_grad()
+def walked(steps: Joint, batch: Batch, tokens: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
     """Joint log-probabilities after these tokens, and the state."""
     memory = steps.encode(batch)
     state = steps.start(memory, 1)
     logp_BKV = torch.empty(0)
     for token in (BOS, *tokens):
         logp_BKV, state = steps.step(torch.full((batch.size, 1), token), memory, state)
-    return logp_BKV[:, 0].detach(), state
+    return logp_BKV[:, 0], state
 
 
 @pytest.mark.parametrize("prefix", [(), (4,), (4, 4), (5, 4), (4, 5, 5)], ids=str)
@@ -148,20 +165,16 @@ def test_prefix_probabilities_are_sums_over_all_paths(prefix: tuple[int, ...]) -
     assert model.ctc is not None
     batch = batch_of(sources(6, 4))
     logp_BSV = model.ctc.logp(model.encode(batch).hidden_BSD)
-    joint_BV, state = walked(JointSteps(model, model.ctc, 1.0), batch, prefix)
+    joint_BV, state = walked(joint(model, 1.0), batch, prefix)
     for row, S in enumerate((6, 4)):
         found = all_paths(logp_BSV[row, :S])
 
-        def begins(with_: tuple[int, ...], found: dict[tuple[int, ...], float] = found) -> float:
-            return math.fsum(p for said, p in found.items() if said[: len(with_)] == with_)
-
-        own = begins(prefix)
+        own = begins(found, prefix)
         if own == 0:
             continue
-        assert float(state[HEARD + "prefix"][row, 0].detach().exp()) == pytest.approx(own)
-        joint_BV = joint_BV.detach()
+        assert float(state["ctc.prefix"][row, 0].exp()) == pytest.approx(own)
         for token in (3, 4, 5):
-            assert float(joint_BV[row, token].exp()) == pytest.approx(begins((*prefix, token)) / own, abs=1e-12)
+            assert float(joint_BV[row, token].exp()) == pytest.approx(begins(found, (*prefix, token)) / own, abs=1e-12)
         assert float(joint_BV[row, EOS].exp()) == pytest.approx(found.get(prefix, 0.0) / own, abs=1e-12)
         assert float(joint_BV[row].exp().sum()) == pytest.approx(1)
 
@@ -169,10 +182,9 @@ def test_prefix_probabilities_are_sums_over_all_paths(prefix: tuple[int, ...]) -
 @pytest.mark.parametrize("name", MODELS)
 def test_joint_search_is_alone_as_in_company_and_reports_its_own_score(name: str) -> None:
     model = made(name)
-    assert model.ctc is not None
-    steps = JointSteps(model, model.ctc, 0.4)
+    steps = joint(model, 0.4)
     cfg = SearchConfig(beams=3, n_best=3, length_ratio=0.3, length_extra=3)
-    values = sources(16, 9, 21, 12)
+    values = sources(8, 5, 11)
     together = search(steps, batch_of(values), cfg)
     wide = padded(batch_of(values), source=7, target=0)
     for other in (search(steps, wide, cfg), search(steps, batch_of(values), cfg, early_stop=False)):
@@ -191,38 +203,67 @@ def test_joint_search_is_alone_as_in_company_and_reports_its_own_score(name: str
 
 def test_a_wide_joint_beam_finds_what_trying_everything_finds() -> None:
     model = made("transformer")
-    assert model.ctc is not None
-    steps, batch = JointSteps(model, model.ctc, 0.5), batch_of(sources(5))
+    steps, batch = joint(model, 0.5), batch_of(sources(5))
     cfg = SearchConfig(beams=60, length_penalty=0.0, length_ratio=0.0, length_extra=4)
     (found,) = search(steps, batch, cfg)
+    begun: dict[tuple[int, ...], float] = {(): 0.0}
     scores: dict[tuple[int, ...], float] = {}
     for length in range(4):
         for tokens in itertools.product((3, 4, 5), repeat=length):
-            ids = (*tokens, EOS)
-            each = [float(walked(steps, batch, ids[:n])[0][0, token]) for n, token in enumerate(ids)]
-            scores[tokens] = sum(each)
+            logp_V = walked(steps, batch, tokens)[0][0].tolist()
+            scores[tokens] = begun[tokens] + logp_V[EOS]
+            begun |= {(*tokens, token): begun[tokens] + logp_V[token] for token in (3, 4, 5)}
     best = max(scores, key=scores.__getitem__)
     assert found[0].tokens == best
     assert found[0].score == pytest.approx(scores[best])
 
 
-def test_the_best_path_is_the_best_and_its_parts_add_up() -> None:
+def test_the_best_path_spells_its_answer_whose_probability_is_that_of_all_paths() -> None:
     model = made("transformer, subsampled")
     assert model.ctc is not None
-    values = sources(14, 9)
-    together = best_paths(model, model.ctc, batch_of(values), 0.0)
-    for value, (one,) in zip(values, together, strict=True):
+    values = sources(14, 9, 1)
+    memory = model.encode(batch_of(values))
+    whole = best_paths(model.ctc, memory, [99, 99, 99])
+    for value, (one,), (cut,) in zip(values, whole, best_paths(model.ctc, memory, [2, 2, 2]), strict=True):
         logp_SV = model.ctc.logp(model.encode(batch_of([value])).hidden_BSD)[0]
-        best = logp_SV.max(-1)
-        assert one.tokens == spelled(best.indices.tolist())
-        assert len(one.logp) == len(one.tokens) + 1
-        assert one.total == pytest.approx(float(best.values.sum()))
+        assert one.tokens == spelled(logp_SV.argmax(-1).tolist())
+        found = all_paths(logp_SV)
+        assert one.finish == "end"
+        assert one.score == one.total == pytest.approx(math.log(found[one.tokens]))
+        begun = [1.0, *(begins(found, one.tokens[: n + 1]) for n in range(len(one.tokens))), found[one.tokens]]
+        assert list(one.logp) == pytest.approx([math.log(b / a) for a, b in itertools.pairwise(begun)])
+        assert cut.tokens == one.tokens[:2]
+        if len(one.tokens) > 1:
+            assert cut.finish == "length"
+            assert list(cut.logp) == pytest.approx(list(one.logp[:2]))
+
+
+@pytest.mark.parametrize("beams", [1, 60])
+def test_a_beam_of_prefixes_finds_the_likeliest_outputs(beams: int) -> None:
+    """With a wide beam: the most probable outputs, by the sums over all their paths; whatever the length penalty."""
+    model = made("transformer")
+    assert model.ctc is not None
+    values = sources(5, 3)
+    cfg = SearchConfig(
+        strategy="ctc", beams=beams, n_best=min(beams, 7), length_penalty=3.0, length_ratio=0.0, length_extra=6
+    )
+    found, _ = answers(model, batch_of(values), cfg)
+    for value, some in zip(values, found, strict=True):
+        every = all_paths(model.ctc.logp(model.encode(batch_of([value])).hidden_BSD)[0])
+        best = sorted(every, key=lambda tokens: -every[tokens])
+        if beams > 1:
+            assert [one.tokens for one in some] == best[:7]
+        assert [one.score for one in some] == pytest.approx([math.log(every[one.tokens]) for one in some])
 
 
 def test_alignment_is_the_likeliest_path_that_spells_the_tokens() -> None:
-    _, hidden = logp_of(6, seed=2)
-    logp_SV = CtcHead(WIDTH, SIZE).double().logp(hidden)[0].detach().numpy()
-    for tokens in ((4,), (4, 5), (4, 4), (5, 4, 5)):
+    head, hidden = logp_of(6, seed=2)
+    logp_SV = head.logp(hidden)[0].detach().numpy()
+    outputs = [(4,), (4, 5), (4, 4), (5, 4, 5), (4, 4, 4, 4), ()]
+    wide_RSV = np.concatenate([np.tile(logp_SV, (6, 1, 1)), np.full((6, 2, SIZE), 9.0)], 1)  # beyond the end: nonsense
+    lattice = Lattice(wide_RSV, np.full(6, 6), outputs)
+    found, every = lattice.spans(), all_paths(torch.from_numpy(logp_SV))
+    for row, tokens in enumerate(outputs[:4]):
         paths = [p for p in itertools.product((0, 3, 4, 5), repeat=6) if spelled(p) == tokens]
         best = max(paths, key=lambda path: sum(logp_SV[s, v] for s, v in enumerate(path)))
         runs: list[tuple[int, int]] = []
@@ -232,9 +273,11 @@ def test_alignment_is_the_likeliest_path_that_spells_the_tokens() -> None:
             if symbol != BLANK:
                 runs.append((at, at + length))
             at += length
-        assert aligned(logp_SV, tokens) == tuple(runs)
-    assert aligned(logp_SV, (4, 4, 4, 4)) == ()
-    assert aligned(logp_SV, ()) == ()
+        assert found[row] == tuple(runs)
+        assert sum(lattice.logp()[row]) == pytest.approx(math.log(every[tokens]))
+    assert found[4] == found[5] == ()
+    assert lattice.logp()[4][-1] == -math.inf, "seven frames would be needed"
+    assert lattice.logp()[5] == pytest.approx((math.log(every[()]),))
 
 
 def test_predictions_say_where_each_token_was_heard() -> None:
@@ -275,3 +318,51 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigError, match="untrained"):
         predict_records(alone, CODECS, records, SearchConfig(), longest=100)
     assert len(predict_records(alone, CODECS, records, SearchConfig(strategy="ctc"), longest=100)) == 1
+
+
+def test_sources_too_short_for_their_targets_are_counted() -> None:
+    """As many frames as tokens and repeats are enough, one fewer is not; with one fewer CTC has no loss."""
+    draw = random.Random(0)
+    targets = [[draw.choice((4, 5)) for _ in range(draw.randint(0, 6))] for _ in range(60)]
+    need = [len(ids) + sum(a == b for a, b in itertools.pairwise(ids)) for ids in targets]
+    for factor, less in itertools.product((1, 2, 4), (0, 1)):
+        frames = [max(factor * (n - less), 1) for n in need]
+        pairs = [(Encoded(np.zeros((n, WIDTH), np.float32)), ids) for n, ids in zip(frames, targets, strict=True)]
+        expected = [-(-n // factor) < least for n, least in zip(frames, need, strict=True)]
+        assert too_short(Examples.build(pairs), factor).tolist() == expected
+        assert any(expected) == bool(less)
+        head = CtcHead(WIDTH, SIZE)
+        for (source, ids), short in zip(pairs, expected, strict=True):
+            S = -(-len(source.values) // factor)
+            loss = head.loss(
+                torch.randn(1, S, WIDTH), Padded(torch.ones(1, S, dtype=torch.bool)), torch.tensor([[*ids, EOS]])
+            )
+            assert (loss.item() == 0) == short
+    assert not too_short(Examples.build([(Encoded(np.zeros((1, WIDTH), np.float32)), None)]), 4).any()
+    assert too_short(Examples.build([(Encoded(np.zeros((1, WIDTH), np.float32)), [])]), 4).tolist() == [False]
+
+
+def test_nothing_to_hear() -> None:
+    """A source without a frame says nothing, and spells only the empty output."""
+    model = made("transformer")
+    batch = batch_of([np.zeros((0, WIDTH), np.float32), *sources(6)], [[4, 5], [4]])
+    model.loss(batch).backward()
+    assert all(one.grad is None or one.grad.isfinite().all() for one in model.parameters())
+    for cfg in (
+        SearchConfig(strategy="ctc", beams=1, align=True),
+        SearchConfig(strategy="ctc"),
+        SearchConfig(ctc_weight=0.5),
+    ):
+        (found, *_), _ = answers(model, batch, cfg)
+        assert (found[0].tokens, found[0].finish) == ((), "end")
+
+
+def test_a_rule_is_kept_by_the_ctc_head_alone() -> None:
+    model = made("transformer")
+    rule = Among([5], SIZE)
+    for beams in (1, 4):
+        cfg = SearchConfig(strategy="ctc", beams=beams, n_best=beams, length_ratio=0.0, length_extra=6)
+        found, _ = answers(model, batch_of(sources(9, 12)), cfg, rule=rule)
+        free, _ = answers(model, batch_of(sources(9, 12)), cfg)
+        assert all(set(one.tokens) <= {5} for some in found for one in some)
+        assert any(set(one.tokens) - {5} for some in free for one in some)

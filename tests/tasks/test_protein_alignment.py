@@ -99,6 +99,7 @@ def test_answers_of_other_tools_are_found_in_any_order_and_case() -> None:
     assert rows_from("M..V\nMK.V\nMKAV", source) == ("MK-V", "MKAV", "M--V")
     assert rows_from(answer, source) == ("mk-v", "MKAV", "M--V")
     assert rows_from(answer, source, exact=True) is None
+    assert rows_from("M--V\nMK-v\nMKAV", source, exact=True) == ("MK-v", "MKAV", "M--V")
     assert rows_from("MK-V\nMKAV", source) is None
     assert rows_from("MK-V\nMKAV\nM--V\nM--V", source) is None
     assert rows_from("3M", ("AC", "AC")) is None

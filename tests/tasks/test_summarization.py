@@ -247,7 +247,6 @@ def test_rouge_by_hand() -> None:
 
 def test_rouge_is_rouge_scores_own() -> None:
     from rouge_score.rouge_scorer import RougeScorer
-    from rouge_score.scoring import BootstrapAggregator
 
     kinds = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
     records = TOY["test"][:60]
@@ -255,15 +254,11 @@ def test_rouge_is_rouge_scores_own() -> None:
         Prediction(one, (Hypothesis(other.target + "\n" + one.target[:30], 0.0),))
         for one, other in zip(records, records[1:] + records[:1], strict=True)
     ]
-    aggregator, scorer = BootstrapAggregator(n_samples=10), RougeScorer(kinds, use_stemmer=True)
-    for one in predictions:
-        aggregator.add_scores(scorer.score(one.record.target, one.output))
-    wanted = aggregator.aggregate()
+    scorer = RougeScorer(kinds, use_stemmer=True)
     for kind in kinds:
         metric = Rouge(kind, split=False)
         mean = sum(scorer.score(one.record.target, one.output)[kind].fmeasure for one in predictions) / len(predictions)
         assert metric.score(metric.statistics(predictions)) == pytest.approx(100 * mean)
-        assert wanted[kind].low.fmeasure <= mean <= wanted[kind].high.fmeasure
 
 
 def test_the_best_of_several_references_counts() -> None:

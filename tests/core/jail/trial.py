@@ -59,6 +59,8 @@ BITING = {
 """What may be tried without a jail, since it aims at nothing but what is planted: there the trial must see a breach."""
 SECONDS, MEMORY_MIB, OUTPUT_KIB, WORKERS = 0.7, 256, 64, 2
 MOST_THREADS = 130
+AGAIN = 5
+"""Other processes may keep the processor from a program, or from the zygote, for longer than a program has."""
 BYSTANDER = "import signal, sys, time\nsignal.signal(signal.SIGURG, lambda *_: sys.exit(9))\nprint('up', flush=True)\ntime.sleep(600)"
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -204,17 +206,18 @@ def said(outcome: Outcome) -> str:
     return "\n".join((outcome.stdout, outcome.error, *(value.text for value in outcome.values)))
 
 
-def judged(kind: str, outcome: Outcome, canary: str) -> list[str]:
-    """What one outcome shows of a breach."""
+def judged(kind: str, outcome: Outcome, canary: str) -> tuple[list[str], list[str]]:
+    """What one outcome shows of a breach, and what may be a busy machine's doing: that is tried again."""
     faults: list[str] = []
+    late: list[str] = []
     if any(form in said(outcome) for form in (canary, repr(canary.encode()), canary[7:])):
         faults.append("the secret left the jail")
     if "tried" not in outcome.stdout:
-        faults.append(f"the attack was not made: {outcome.why} {outcome.error}")
+        late.append(f"the attack was not made: {outcome.why} {outcome.error}")
     if "NameError" in outcome.error or "SyntaxError" in outcome.error or "TypeError" in outcome.error:
         faults.append(f"the attack is mistaken: {outcome.error}")
     if outcome.seconds > SECONDS + 0.25:
-        faults.append(f"took {outcome.seconds:.2f} s")
+        late.append(f"took {outcome.seconds:.2f} s")
     if len(outcome.stdout) > OUTPUT_KIB << 10:
         faults.append(f"{len(outcome.stdout)} characters came out")
     if any(not char.isprintable() for char in outcome.error):
@@ -225,10 +228,10 @@ def judged(kind: str, outcome: Outcome, canary: str) -> list[str]:
     ):  # at the hard limit the kernel kills, without a word
         faults.append(f"was not stopped: {outcome.why} {outcome.error}")
     if kind == "i386" and os.uname().machine == "x86_64" and outcome.why != "killed":
-        faults.append(f"a call of another instruction set: {outcome.why} {outcome.stdout}")
+        late.append(f"a call of another instruction set: {outcome.why} {outcome.stdout}")
     if passed(outcome, [canonical(canary)]):
         faults.append("passed")
-    return faults
+    return faults, late
 
 
 def trial(tier: str, extent: str) -> dict[str, object]:
@@ -251,11 +254,18 @@ def trial(tier: str, extent: str) -> dict[str, object]:
                 outcomes = cell.run_many([Job(f"{world.names()}\n{program}", calls) for program in chosen])
                 census.over.set()
                 census.join()
-                faults = [
-                    f"{fault}: {program.split('tried', 1)[1][15:].strip()!r}"
-                    for program, outcome in zip(chosen, outcomes, strict=True)
-                    for fault in judged(kind, outcome, world.canary)
-                ]
+                faults: list[str] = []
+                for program, outcome in zip(chosen, outcomes, strict=True):
+                    found, late = judged(kind, outcome, world.canary)
+                    for _ in range(AGAIN if late else 0):
+                        again = cell.run_many([Job(f"{world.names()}\n{program}", calls)])[0]
+                        found, late = (
+                            [*found, *judged(kind, again, world.canary)[0]],
+                            judged(kind, again, world.canary)[1],
+                        )
+                        if not late:
+                            break
+                    faults += [f"{fault}: {program.removeprefix(PRELUDE)!r}" for fault in (*found, *late)]
                 if (now := world.seen()) != world.before:
                     faults.append("something outside was changed")
                     world.before = now

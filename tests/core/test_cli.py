@@ -9,8 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -364,48 +362,3 @@ def test_bash_completes(typed: list[str], offered: set[str]) -> None:
     script += 'printf "%s\\n" "${COMPREPLY[@]}"\n'
     found = subprocess.run(["bash"], input=script, text=True, capture_output=True, check=True).stdout
     assert set(found.split()) == offered
-
-
-# the whole program
-
-
-def plugin(tmp_path: Path) -> dict[str, str]:
-    """A module `digits_program` that is `python -m tasks.digits.train` in all but name; its environment."""
-    lines = [
-        "import sys",
-        f"sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]",
-        "from test_cli import TASK",
-        "from core.cli import main",
-        "if __name__ == '__main__':",
-        "    code = main(sys.argv.pop(1), TASK)",
-        "    print('torch' in sys.modules, file=sys.stderr)",
-        "    raise SystemExit(code)",
-    ]
-    (tmp_path / "digits_program.py").write_text("\n".join(lines))
-    return {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
-
-
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["train", "trian.steps=3"], "did you mean train.steps?"),
-        (["train", "--resum"], "did you mean --resume?"),
-        (["train", "firts.toml"], "firts.toml: no such file"),
-    ],
-)
-def test_a_mistake_costs_no_torch(argv: list[str], said: str, tmp_path: Path) -> None:
-    environment, begun = plugin(tmp_path), time.perf_counter()
-    command = [sys.executable, "-m", "digits_program", *argv]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert time.perf_counter() - begun < 5  # 0.4 s alone (with pytest imported too); loose for a busy machine
-    assert ended.returncode == 2
-    message, torch_is_there = ended.stderr.splitlines()
-    assert said in message
-    assert torch_is_there == "False"
-
-
-def test_nobody_reading_is_no_mistake(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m digits_program train --help-all | head -n 1; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", command], env=plugin(tmp_path), capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout) == (0, "top level\n")
-    assert "Error" not in ended.stderr

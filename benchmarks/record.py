@@ -172,9 +172,18 @@ def renewed(name: str, part: str | None) -> str:
         sections = dict(re.findall(r"^# (\w+)\n(.*?)(?=^# \w+\n|\Z)", content, re.MULTILINE | re.DOTALL))
         if part not in sections:
             raise SystemExit(f"{name} has no part {part}; it has {', '.join(sections)}")
-        content = sections[part].strip("\n") + "\n"
+        content = shortened(sections[part].strip("\n") + "\n")
     mark = f"{name}:{part}" if part else name
     return f"<!-- {mark} -->\n```text\n{content}```\n"
+
+
+def shortened(content: str) -> str:
+    """Long stretches of progress lines: their first and last two."""
+    lines = content.splitlines(keepends=True)
+    steps = [number for number, line in enumerate(lines) if line.startswith("step ")]
+    if len(steps) > 6:
+        lines[steps[2] : steps[-2]] = ["...\n"]
+    return "".join(lines)
 
 
 def pages() -> list[Path]:

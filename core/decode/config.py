@@ -18,6 +18,9 @@ class SearchConfig:
     """Hypotheses kept (beam, ctc), or samples drawn (sample); greedy has one."""
     n_best: AtLeast1 = 1
     """Answers given for each source."""
+    decide: Literal["score", "utility"] = "score"
+    """What is best among the answers found: the `score`; or by `utility`, the one that is most like all of them as the task
+    measures it, each weighing its probability (minimum Bayes risk; Kumar & Byrne, 2004). The score then is that utility."""
     length_penalty: float = 1.0
     """A hypothesis scores its summed log-probability divided by its length (the end symbol counts) to this power. Not for
     `ctc`, whose sums are those of whole outputs."""
@@ -37,6 +40,11 @@ class SearchConfig:
     """sample: among so many likeliest tokens; 0 among all."""
     top_p: Share = 1.0
     """sample: among the fewest tokens that hold this much probability."""
+    min_p: Share = 0.0
+    """sample: among the tokens at least this probable, as a share of the likeliest one (Nguyen et al., 2024)."""
+    typical_p: Share = 1.0
+    """sample: among the tokens whose surprise is nearest to the expected one, the fewest that hold this much probability
+    (Meister et al., 2023)."""
     batch_tokens: AtLeast1 = 4096
     """Budget of a decoding batch: source tokens, pads included, times beams."""
 

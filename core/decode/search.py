@@ -15,7 +15,7 @@ from core.decode.config import SearchConfig
 from core.decode.constraints import Constraints
 from core.decode.hypotheses import Found, Hypotheses
 from core.decode.rules import Rule
-from core.decode.sampling import BLOCK, draw, drawn_candidates, uniforms
+from core.decode.sampling import BLOCK, Among, draw, drawn_candidates, uniforms
 from core.model.state import Memory, State
 
 # B batch, K hypotheses, V vocabulary
@@ -69,6 +69,7 @@ def search(
     sampling = cfg.strategy == "sample" and cfg.temperature > 0
     K = cfg.width if sampling or cfg.strategy in ("beam", "ctc") else 1
     n_best = min(cfg.n_best, K)
+    among = Among(cfg.temperature, cfg.top_k, cfg.top_p, cfg.min_p, cfg.typical_p)
     forced = [()] * batch.size if prefix is None else prefix
     if len(forced) != batch.size:
         raise ValueError(
@@ -92,7 +93,7 @@ def search(
                 fresh = uniforms(seed, [batch.index[row] for row in rows], K, step // BLOCK)
                 uniform_BKn = torch.from_numpy(fresh).to(hypotheses.sum_BK)
             u_BK = uniform_BKn[..., step % BLOCK]
-            token_BK = draw(logp_BKV, u_BK, temperature=cfg.temperature, top_k=cfg.top_k, top_p=cfg.top_p)
+            token_BK = draw(logp_BKV, u_BK, among)
             choice = drawn_candidates(logp_BKV, hypotheses.sum_BK, token_BK)
         else:
             choice = best_candidates(logp_BKV, hypotheses.sum_BK)

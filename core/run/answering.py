@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.codec.types import Codecs
 from core.decode.config import SearchConfig
 from core.decode.predict import BLANK, is_blank, predict_records
 from core.decode.rules import Rule
+from core.decode.utility import Utility, by_expected_utility
+from core.errors import ConfigError
 from core.model.seq2seq import Seq2Seq
 from core.record import Prediction, Record
 from core.settings import RunConfig
@@ -58,11 +60,13 @@ class Answerer:
         settings: SearchConfig | None = None,
     ) -> list[Prediction]:
         """One search, without the task's own way of solving."""
+        cfg = settings or self.config.search
+        utility = None if cfg.decide == "score" else self.utility()
         found = predict_records(
             self.model,
             self.codecs,
             records,
-            settings or self.config.search,
+            cfg if utility is None else replace(cfg, n_best=cfg.width),
             longest=self.config.batch.longest,
             rule=self.rule,
             seed=self.config.seed,
@@ -71,4 +75,16 @@ class Answerer:
         )
         if len(found) != len(records):
             raise Stopped
-        return found
+        if utility is None:
+            return found
+        drawn = cfg.strategy == "sample" and cfg.temperature > 0
+        return [
+            Prediction(one.record, by_expected_utility(one.hypotheses, utility, drawn=drawn)[: cfg.n_best])
+            for one in found
+        ]
+
+    def utility(self) -> Utility:
+        """The task's, or a plain refusal."""
+        if self.task.utility is None:
+            raise ConfigError(f'search.decide = "utility": {self.task.name} has no utility; "score" is right')
+        return self.task.utility

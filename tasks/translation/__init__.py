@@ -6,7 +6,7 @@ from tasks.translation.codec import augment, codecs
 from tasks.translation.data import TranslationConfig, homeassistant, toy_phrases
 from tasks.translation.debian import debian, libreoffice
 from tasks.translation.files import FORMATS, files
-from tasks.translation.metrics import metrics
+from tasks.translation.metrics import alike, metrics
 
 TASK = Task(
     name="translation",
@@ -21,6 +21,7 @@ TASK = Task(
     codecs=codecs,
     metrics=metrics,
     augment=augment,
+    utility=alike,
     baselines={"copy": copy, "translation-memory": translation_memory},
     formats=FORMATS,
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -83,6 +84,17 @@ def moses(language: str) -> Callable[[str], str]:
         return " ".join(tokens.tokenize(normaliser.normalize(text), escape=False)).lower()
 
     return prepare
+
+
+def alike(output: str, reference: str) -> float:
+    """What minimum-Bayes-risk decoding maximises: chrF of the pair, in percent."""
+    return float(sentences().sentence_score(output, [reference]).score)
+
+
+@cache
+def sentences() -> Any:
+    """sacreBLEU's chrF, made once."""
+    return chrf().scorer
 
 
 def version() -> str:

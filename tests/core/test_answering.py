@@ -208,3 +208,16 @@ def test_scores_can_be_broken_down(run: Path, typed: Typed, tmp_path: Path) -> N
     assert "digits" in out
     assert sum(one["n"] for one in bins.values()) == json.loads((tmp_path / "scores.json").read_text())["n"]
     assert typed("evaluate", task, run, "--by", "letters")[0] == 2
+
+
+def test_the_best_by_utility_may_be_another_and_needs_a_utility(run: Path, typed: Typed) -> None:
+    decide, among = "search.decide=utility", ["search.beams=4", "search.n_best=4", "--format", "jsonl", "--n-best", "4"]
+    code, out, said = typed("predict", TASK, run, "-", *among, decide, text=b"12\n")
+    assert (code, out) == (2, "")
+    assert "roman has no utility" in said
+    shortest = replace(TASK, utility=lambda output, other: -float(len(output)))
+    _, plain, _ = typed("predict", shortest, run, "-", *among, text=b"12\n")
+    _, out, _ = typed("predict", shortest, run, "-", *among, decide, text=b"12\n")
+    before, after = ([one["output"] for one in json.loads(text)["hypotheses"]] for text in (plain, out))
+    assert after == sorted(dict.fromkeys(before), key=len)
+    assert json.loads(out)["hypotheses"][0]["score"] == -len(after[0])

@@ -11,6 +11,7 @@ from core.data.batch import Batch
 from core.decode.config import SearchConfig
 from core.decode.ctc_lattice import Frames, Lattice
 from core.decode.ctc_prefix import CtcPrefixes
+from core.decode.ensemble import Ensemble
 from core.decode.hypotheses import Found
 from core.decode.joint import Joint
 from core.decode.rules import Rule
@@ -34,28 +35,37 @@ def check(ctc: float, cfg: SearchConfig) -> None:
         raise ConfigError('model.ctc = 1 leaves the decoder untrained: search.strategy = "ctc" is right')
 
 
-def deciding(model: Seq2Seq, cfg: SearchConfig) -> Steps:
-    """Who has a say in a search with this config."""
+def deciding(model: Seq2Seq, cfg: SearchConfig, others: Sequence[Seq2Seq] = ()) -> Steps:
+    """Who has a say in a search with this config: the decoder, together with `others`, and the first model's CTC head."""
     check(model.ctc_weight, cfg)
+    if others and cfg.strategy == "ctc":
+        raise ConfigError('search.strategy = "ctc" asks no decoder, so that no other run can decide with this one')
+    own = Ensemble([model, *others]) if others else model
     if cfg.strategy == "ctc" and model.ctc is not None:
         return Joint(model, 0.0, (CtcPrefixes(model.ctc), 1.0))
     if cfg.strategy == "sample" or not cfg.ctc_weight or model.ctc is None:
-        return model
-    return Joint(model, 1 - cfg.ctc_weight, (CtcPrefixes(model.ctc), cfg.ctc_weight))
+        return own
+    return Joint(own, 1 - cfg.ctc_weight, (CtcPrefixes(model.ctc), cfg.ctc_weight))
 
 
 @torch.inference_mode()
 def answers(
-    model: Seq2Seq, batch: Batch, cfg: SearchConfig, *, rule: Rule | None = None, seed: int = 0
+    model: Seq2Seq,
+    batch: Batch,
+    cfg: SearchConfig,
+    *,
+    rule: Rule | None = None,
+    seed: int = 0,
+    others: Sequence[Seq2Seq] = (),
 ) -> tuple[list[list[Found]], list[list[Frames]]]:
     """For each source its answers, best first, and where their tokens were heard (nowhere without `cfg.align`)."""
-    steps = deciding(model, cfg)
-    memory = model.encode(batch)
+    steps = deciding(model, cfg, others)
+    memory = steps.encode(batch) if others else model.encode(batch)
     free = rule is None and not cfg.no_repeat
     if model.ctc is not None and cfg.strategy == "ctc" and cfg.beams == 1 and free:
         found = best_paths(model.ctc, memory, limits(batch, cfg, [()] * batch.size))
     else:
-        known = steps.remember(memory) if isinstance(steps, Joint) else memory
+        known = steps.remember(memory) if isinstance(steps, Joint) and not others else memory
         found = search(steps, batch, cfg, rule=rule, seed=seed, memory=known)
     if not cfg.align or model.ctc is None:
         return found, [[()] * len(one) for one in found]

@@ -31,10 +31,12 @@ def predict_records(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    others: Sequence[Seq2Seq] = (),
 ) -> list[Prediction]:
     """One prediction a record, in order. A blank text has the blank answer; `progress` hears how many records are done.
 
-    Between batches `stop` may end it: then the list is short (and of no use but to say so).
+    Between batches `stop` may end it: then the list is short (and of no use but to say so). `others` decide together
+    with the model; their codecs have to be the same.
     """
     device = next(model.parameters()).device
     check(model.ctc_weight, cfg)
@@ -44,12 +46,14 @@ def predict_records(
     asked = [row for row in range(len(records)) if row not in answered]
     if progress and answered:
         progress(len(answered))
-    examples = encode_sources([records[row] for row in asked], codecs, longest=longest, copy=model.copies)
-    model.eval()
+    copies = any(one.copies for one in (model, *others))
+    examples = encode_sources([records[row] for row in asked], codecs, longest=longest, copy=copies)
+    for one in (model, *others):
+        one.eval()
     for batch in decoding_batches(examples, cfg.batch_tokens, cfg.width):
         if stop():
             return []
-        found, heard = answers(model, batch.to(device), cfg, rule=rule, seed=seed)
+        found, heard = answers(model, batch.to(device), cfg, rule=rule, seed=seed, others=others)
         for place, (index, some, frames) in enumerate(zip(batch.index, found, heard, strict=True)):
             answered[asked[index]] = tuple(
                 as_hypothesis(one, codecs, batch, place, where) for one, where in zip(some, frames, strict=True)

@@ -35,6 +35,8 @@ class Answerer:
     model: Seq2Seq
     rule: Rule | None
     stop: Callable[[], bool] = lambda: False
+    others: tuple[Seq2Seq, ...] = ()
+    """Models of other runs that decide together with this one."""
 
     def __call__(self, records: Sequence[Record], progress: Callable[[int], None]) -> list[Prediction]:
         """One prediction a record, in order; a blank source has a blank answer. Raises Stopped."""
@@ -72,6 +74,7 @@ class Answerer:
             seed=self.config.seed,
             progress=progress,
             stop=self.stop,
+            others=self.others,
         )
         if len(found) != len(records):
             raise Stopped

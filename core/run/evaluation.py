@@ -17,7 +17,7 @@ from core.run.outputs import read_outputs
 from core.run.prepared import SplitRecords, read_split, source_name
 from core.run.progress import progress_bar
 from core.run.scoring import Floor, Score, bin_table, by_bin, floors, score, table
-from core.run.stored import load_run, stored_config
+from core.run.stored import load_run, others_of, stored_config
 from core.settings import RunConfig
 from core.task import Task
 
@@ -79,12 +79,14 @@ def ran(task: Task[Any], arguments: EvaluateArguments, split: Split) -> System:
     run = load_run(task, existing_run(arguments.run), arguments.overrides)
     cfg = with_data(task, run.config, arguments.data, split)
     found = with_targets(read_split(task, cfg, split))
-    answer = Answerer(task, cfg, run.codecs, run.model, run.rule)
+    others = others_of(run, arguments.others)
+    answer = Answerer(task, cfg, run.codecs, run.model, run.rule, others=others)
     begun = time.perf_counter()
     with progress_bar(len(found.records), f"decoding {split}") as advance:
         predictions = answer(found.records, advance)
     seconds = time.perf_counter() - begun
-    said = f"{run.folder.path} at step {run.step}; decoded in {seconds:.1f} s"
+    together = "".join(f" with {path}" for path in arguments.others)
+    said = f"{run.folder.path} at step {run.step}{together}; decoded in {seconds:.1f} s"
     if task.cost is not None:
         said += f" ({task.cost(predictions, seconds)})"
     return System(run.folder.path.name, said, cfg, predictions, found)

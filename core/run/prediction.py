@@ -13,7 +13,7 @@ from core.run.answering import Answerer
 from core.run.folder import existing_run
 from core.run.inputs import arriving, read_inputs
 from core.run.progress import progress_bar
-from core.run.stored import load_run
+from core.run.stored import load_run, others_of
 from core.run.written import choose_format, destination, settings_of
 from core.task import Task
 
@@ -30,7 +30,8 @@ def predict(task: Task[Any], arguments: PredictArguments) -> int:
     asked = (f"search.n_best={arguments.n_best}",) if arguments.n_best is not None else ()
     settings = (*settings_of(form, arguments.overrides), *widened(arguments), *arguments.overrides, *asked)
     run = load_run(task, existing_run(arguments.run), settings)
-    answer = Answerer(task, run.config, run.codecs, run.model, run.rule)
+    others = others_of(run, arguments.others)
+    answer = Answerer(task, run.config, run.codecs, run.model, run.rule, others=others)
     refused: list[str] = []
     with destination(form, arguments.output, folder=arguments.folder) as write:
         if arguments.stream:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from core.codec.store import load_codecs
+from core.codec.store import dump_codecs, load_codecs
 from core.codec.types import Codecs
 from core.config_toml import load
 from core.decode.rules import Rule
 from core.errors import ConfigError, DataError
 from core.model.seq2seq import Seq2Seq
-from core.run.folder import RunFolder
+from core.run.folder import RunFolder, existing_run
 from core.run.prepared import choose_device, make_model, make_rule
 from core.settings import RunConfig, run_config
 from core.task import Task
@@ -47,6 +48,20 @@ def load_run(task: Task[Any], folder: RunFolder, overrides: Sequence[str] = ()) 
     put_weights(model, checkpoint.weights, str(folder.path))
     model.to(choose_device(cfg.train.device)).eval()
     return StoredRun(task, folder, cfg, codecs, model, make_rule(task, cfg, codecs), checkpoint.step)
+
+
+def others_of(run: StoredRun, folders: Sequence[Path]) -> tuple[Seq2Seq, ...]:
+    """The models of further runs, which must read and write the same symbols."""
+    own, models = dump_codecs(run.codecs), list[Seq2Seq]()
+    for path in folders:
+        other = load_run(run.task, existing_run(path))
+        if dump_codecs(other.codecs) != own:
+            raise ConfigError(
+                f"--with {path}: its vocabulary is not that of {run.folder.path}; runs that decide together are trained"
+                " with the same data and [task] table"
+            )
+        models.append(other.model.to(next(run.model.parameters()).device))
+    return tuple(models)
 
 
 def stored_config(task: Task[Any], folder: RunFolder, overrides: Sequence[str] = ()) -> RunConfig:

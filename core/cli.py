@@ -6,7 +6,6 @@ A verb is one entry of VERBS: what it takes, and the function that reads its wor
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import sys
@@ -22,15 +21,14 @@ from core.config_shape import fields_of
 from core.config_toml import Loaded, is_override, load, show
 from core.errors import ConfigError, DataError, Interrupted, UserError
 from core.flags import HELP, SHELLS, Flag, Words, taken_apart
+from core.looking import LOOKING
 from core.nearest import did_you_mean
 from core.settings import RunConfig, run_config
 from core.task import Task
+from core.words import CHANGEABLE, Verb, default_config, run_folder, settings, stored_config
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 85}
 """85 asks a batch system to queue the job again."""
-CHANGEABLE = ("search.", "data.", "batch.", "train.device", "train.threads", "train.precision", "seed")
-"""What may still differ once a model is trained."""
 STORAGE = (
     errno.EACCES,
     errno.EPERM,
@@ -89,19 +87,6 @@ class PredictArguments:
     """`--output` names a folder, for a file an input."""
     stream: bool = False
     """Answer standard input record by record, as it comes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """One thing to do with a task."""
-
-    summary: str
-    usage: str
-    flags: tuple[Flag, ...]
-    notes: tuple[str, ...]
-    examples: tuple[str, ...]
-    """`{task}` is the task's name."""
-    run: Callable[[Task[Any], Words], int]
 
 
 def train(task: Task[Any], words: Words) -> int:
@@ -185,56 +170,6 @@ def predict(task: Task[Any], words: Words) -> int:
     return predict(task, arguments)
 
 
-def settings(plain: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """key=value apart from the rest; a word that names a file is a file."""
-    overrides = tuple(word for word in plain if is_override(word) and not os.path.exists(word))
-    return overrides, [word for word in plain if word not in overrides]
-
-
-def run_folder(task: Task[Any], rest: Sequence[str], overrides: Sequence[str]) -> Path:
-    """The RUN that a verb begins with, its config read and the overrides tried on it."""
-    known = [str(path.parent) for path in sorted(Path("runs", task.name).glob("*/config.toml"))]
-    if not rest:
-        newest = f", such as {known[-1]}" if known else f"; train one first: python -m tasks train {task.name}"
-        raise ConfigError(f"which RUN? Name a run folder{newest}")
-    path = Path(rest[0])
-    if not path.is_dir():
-        raise ConfigError(f"{path}: no such run folder{did_you_mean(str(path), known)}")
-    if not (path / "config.toml").is_file():
-        raise ConfigError(f"{path}: not a run folder (it has no config.toml)")
-    with suppress(OSError, ValueError, AttributeError):
-        if (owner := json.loads((path / "run.json").read_bytes()).get("task", task.name)) != task.name:
-            raise ConfigError(f"{path}: a run of {owner}, not of {task.name}")
-    for one in overrides:
-        key = one.partition("=")[0].strip()
-        may = (*CHANGEABLE, *task.changeable)
-        if key.split(".")[0] in ("model", "task", "save", "train") and not key.startswith(may):
-            raise ConfigError(
-                f"{one}: a trained run keeps its [{key.split('.')[0]}]; what may change: {', '.join(may)}"
-            )
-    stored_config(task, path / "config.toml", overrides)
-    return path
-
-
-def stored_config(task: Task[Any], path: Path, overrides: Sequence[str]) -> Loaded[RunConfig]:
-    """A run's config; one that cannot be read is a damaged file, not a typing mistake."""
-    kind = run_config(task.config)
-    try:
-        load(kind, path, ())
-    except ConfigError as error:
-        raise DataError(f"{error} (is this a run of {task.name}, and undamaged?)") from None
-    return load(kind, path, overrides)
-
-
-def default_config(task: Task[Any]) -> Path | None:
-    """configs/NAME/default.toml here, in the repository, or configs/default.toml in the task's own package."""
-    places = [root / "configs" / task.name / "default.toml" for root in (Path(), REPOSITORY)]
-    module = sys.modules.get(task.config.__module__)
-    if file := getattr(module, "__file__", None):
-        places.append(Path(file).parent / "configs" / "default.toml")
-    return next((place for place in places if place.is_file()), None)
-
-
 VERBS: dict[str, Verb] = {
     "train": Verb(
         "Train a model, or go on training one.",
@@ -282,6 +217,7 @@ VERBS: dict[str, Verb] = {
         ("runs/first inputs.txt", "runs/first - --format jsonl --n-best 5 search.beams=10"),
         predict,
     ),
+    **LOOKING,
 }
 
 

@@ -59,8 +59,9 @@ class ToldPrefix(nn.Module):
         self.compare = matrix(width, self.compared)
         """Similarity of residues where they stand: the product of what this makes of two encoder states."""
         nn.init.normal_(self.compare.weight, std=0.25 * width**-0.5)
-        self.own = matrix(width, 3 if learned else 1)
-        """What a residue adds to its similarities; and to the costs (opened, extended) of leaving it alone."""
+        self.own = matrix(width, 5 if learned else 1)
+        """What a residue adds to its similarities; and to the costs (opened, extended) of leaving it alone, and of a gap
+        that stands before it."""
         nn.init.zeros_(self.own.weight)
         if learned:
             self.gaps = nn.Parameter(torch.tensor([OPEN, EXTEND], dtype=torch.float32) * NATS)
@@ -78,11 +79,11 @@ class ToldPrefix(nn.Module):
             inside_BN = torch.arange(place_BN.shape[1], device=n_B.device) < n_B[:, None]
             inside_BM = torch.arange(place_BM.shape[1], device=n_B.device) < m_B[:, None]
             first_BND, second_BMD = rows(hidden_BSD, place_BN), rows(hidden_BSD, place_BM)
-            own_BN3, own_BM3 = self.own(first_BND), self.own(second_BMD)
+            own_BN5, own_BM5 = self.own(first_BND), self.own(second_BMD)
             one_BNd, other_BMd = self.compare(first_BND) / math.sqrt(self.compared), self.compare(second_BMD)
             letter_BNV = self.substitution[source.gather(1, place_BN)]
             letter_BMV = F.one_hot(source.gather(1, place_BM), letter_BNV.shape[2]).to(letter_BNV.dtype)
-            bias_BN1, bias_BM1 = own_BN3[..., :1], own_BM3[..., :1]
+            bias_BN1, bias_BM1 = own_BN5[..., :1], own_BM5[..., :1]
             similar_BNM = torch.baddbmm(
                 bias_BN1 + bias_BM1.transpose(1, 2),
                 torch.cat([one_BNd, letter_BNV], -1),
@@ -91,14 +92,19 @@ class ToldPrefix(nn.Module):
             pair_BNM = inside_BN[:, :, None] & inside_BM[:, None]
             found = {"first": n_B, "second": m_B, "similar": F.pad(similar_BNM * pair_BNM, (PAD_CELLS,) * 4)}
             if self.learned:
-                leave_BN2 = (self.gaps + own_BN3[..., 1:]).masked_fill(~inside_BN[..., None], -NEVER)
-                leave_BM2 = (self.gaps + own_BM3[..., 1:]).masked_fill(~inside_BM[..., None], -NEVER)
+                cost_BN4 = self.costs(own_BN5, inside_BN)
+                cost_BM4 = self.costs(own_BM5, inside_BM)
                 pair = skewed(similar_BNM.masked_fill(~pair_BNM, NEVER))
                 ends = list(zip(n_B.tolist(), m_B.tolist(), strict=True))
-                tables = zip(("pair", *"MDI"), (pair, *ahead(pair, leave_BN2, leave_BM2, ends)), strict=True)
+                tables = zip(("pair", *"MDI"), (pair, *ahead(pair, cost_BN4, cost_BM4, ends)), strict=True)
                 found |= {name: table.transpose(0, 1).flatten(1) for name, table in tables}
-                found |= {"leave": leave_BN2.flatten(1), "leave.too": leave_BM2.flatten(1)}
+                found |= {"cost": cost_BN4.flatten(1), "cost.too": cost_BM4.flatten(1)}
             return found
+
+    def costs(self, own_BN5: Tensor, inside_BN: Tensor) -> Tensor:
+        """Of leaving each residue alone, opened and extended, and of a gap before it, the two added, [B, N, 4]."""
+        leave_BN2 = (self.gaps + own_BN5[..., 1:3]).masked_fill(~inside_BN[..., None], -NEVER)
+        return torch.cat([leave_BN2, own_BN5[..., 3:]], -1)
 
     @torch.no_grad()
     def begin(self, said: Said, word_VD: Tensor) -> None:
@@ -161,11 +167,13 @@ class ToldPrefix(nn.Module):
             return cache[TOLD + name].gather(1, place).masked_fill(beyond, NEVER)
 
         own_BT = torch.stack([cell(name, i_BT, j_BT) for name in "MDI"], -1).gather(-1, last_BT[..., None])[..., 0]
-        first_cost_BT = cache[TOLD + "leave"].gather(1, 2 * i_BT + (last_BT == 1))
-        second_cost_BT = cache[TOLD + "leave.too"].gather(1, 2 * j_BT + (last_BT == 2))
+        first_BT, second_BT = last_BT == 1, last_BT == 2
+        cost_BN, cost_BM = cache[TOLD + "cost"], cache[TOLD + "cost.too"]
+        first_cost_BT = cost_BN.gather(1, 4 * i_BT + first_BT) + cost_BM.gather(1, 4 * j_BT + 2 + first_BT)
+        second_cost_BT = cost_BM.gather(1, 4 * j_BT + second_BT) + cost_BN.gather(1, 4 * i_BT + 2 + second_BT)
         ways = (
             cell("pair", i_BT, j_BT) + cell("M", i_BT + 1, j_BT + 1),
-            (cell("D", i_BT + 1, j_BT) - first_cost_BT).masked_fill(last_BT == 2, NEVER),
+            (cell("D", i_BT + 1, j_BT) - first_cost_BT).masked_fill(second_BT, NEVER),
             cell("I", i_BT, j_BT + 1) - second_cost_BT,
         )
         logp_BT3 = torch.stack([(way - own_BT).clamp(LEAST, 0.0) for way in ways], -1)

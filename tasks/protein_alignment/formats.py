@@ -5,9 +5,9 @@ from __future__ import annotations
 from core.task import Format
 from tasks.protein_alignment.config import AlignmentConfig
 from tasks.protein_alignment.page import FOOT, HEAD, as_html
+from tasks.protein_alignment.pairwise import report
 from tasks.protein_alignment.picture import as_png, as_svg
 from tasks.protein_alignment.reading import clustal_begins, never, read_fasta, reader, stockholm_begins
-from tasks.protein_alignment.report import report
 from tasks.protein_alignment.writing import CLUSTAL_NAME, PHYLIP_NAME, writer
 
 FASTA = (".fasta", ".fa", ".faa", ".fas", ".afa")

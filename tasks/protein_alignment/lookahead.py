@@ -2,9 +2,10 @@
 
 With similarities s and gap costs o (open) and e (extend), the log-sum over all ways to finish, L being the last move:
     ahead_L(i, j) = logsumexp(s_ij + ahead_M(i+1, j+1),  -c_L(i) + ahead_D(i+1, j),  -c_L(j) + ahead_I(i, j+1))
-where c is e for the move that goes on and o else, of the residue that the gap leaves alone, and D may not follow I (the
-canonical order of gaps). It is the backward recursion of a pair model (Durbin et al., 1998, chapter 4; as a layer of a
-network: Morton et al., 2020), one anti-diagonal at a time; its exact gradient goes the other way.
+where c is e for the move that goes on and o else, a sum over the residue that the gap leaves alone and the place where it
+stands in the other sequence (as costs by position in a profile), and D may not follow I (the canonical order of gaps). It
+is the backward recursion of a pair model (Durbin et al., 1998, chapter 4; as a layer of a network: Morton et al., 2020), one
+anti-diagonal at a time; its exact gradient goes the other way.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ def skewed(x_BNM: Tensor) -> Tensor:
 
 
 def ahead(
-    pair_GBN: Tensor, first_BN2: Tensor, second_BM2: Tensor, ends: Sequence[tuple[int, int]]
+    pair_GBN: Tensor, first_BN4: Tensor, second_BM4: Tensor, ends: Sequence[tuple[int, int]]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """For the last moves M, D and I, each [G, B, N], from skewed similarities.
 
-    The others are the costs of leaving a residue of either sequence alone, opened and extended; `ends` are the lengths of
-    both. Pairs of what is no residue score NEVER, and leaving it costs -NEVER.
+    The others are costs (opened, gone on with) of leaving a residue of either sequence alone, and of a gap that stands
+    before it; `ends` are the lengths of both. Pairs of what is no residue score NEVER, and leaving it costs -NEVER.
     """
-    N = pair_GBN.shape[2]
-    # Diagonal g needs the second's costs at g, g - 1, ... g - N + 1: a slice of them turned round.
-    turned_B2R = F.pad(second_BM2.transpose(1, 2), (N - 1, N - 1), value=-NEVER).flip(2)
-    return Ahead.apply(pair_GBN, first_BN2.transpose(1, 2).contiguous(), turned_B2R.contiguous(), tuple(ends))
+    alone_BNM2 = first_BN4[:, :, None, :2] + second_BM4[:, None, :, 2:]
+    too_BNM2 = first_BN4[:, :, None, 2:] + second_BM4[:, None, :, :2]
+    costs = (skewed(both_BNM2[..., more]) for both_BNM2 in (alone_BNM2, too_BNM2) for more in (0, 1))
+    return Ahead.apply(pair_GBN, *costs, tuple(ends))
 
 
 class Ahead(torch.autograd.Function):
@@ -49,66 +50,65 @@ class Ahead(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, pair: Tensor, first: Tensor, turned: Tensor, ends: tuple[tuple[int, int], ...]
+        ctx: Any,
+        pair: Tensor,
+        d_open: Tensor,
+        d_more: Tensor,
+        i_open: Tensor,
+        i_more: Tensor,
+        ends: tuple[tuple[int, int], ...],
     ) -> tuple[Tensor, Tensor, Tensor]:
         G, B, N = pair.shape
         after_m, after_d, after_i = (pair.new_full((G + 2, B, N + 1), NEVER) for _ in range(3))
-        d_open, d_more = first[:, 0], first[:, 1]
         finish = finishing(ends)
         for g in range(G - 1, -1, -1):
-            i_open, i_more = turned[:, 0, G - 1 - g :][:, :N], turned[:, 1, G - 1 - g :][:, :N]
             m = pair[g] + after_m[g + 2, :, 1:]
             d, i = after_d[g + 1, :, 1:], after_i[g + 1, :, :N]
-            without_d = torch.logaddexp(m, i - i_open)
-            torch.logaddexp(without_d, d - d_open, out=after_m[g, :, :N])
-            torch.logaddexp(without_d, d - d_more, out=after_d[g, :, :N])
-            torch.logaddexp(m, i - i_more, out=after_i[g, :, :N])
+            without_d = torch.logaddexp(m, i - i_open[g])
+            torch.logaddexp(without_d, d - d_open[g], out=after_m[g, :, :N])
+            torch.logaddexp(without_d, d - d_more[g], out=after_d[g, :, :N])
+            torch.logaddexp(m, i - i_more[g], out=after_i[g, :, :N])
             for row, place in finish.get(g, ()):
                 after_m[g, row, place] = after_d[g, row, place] = after_i[g, row, place] = 0
-        ctx.save_for_backward(pair, first, turned, after_m, after_d, after_i)
+        ctx.save_for_backward(pair, d_open, d_more, i_open, i_more, after_m, after_d, after_i)
         ctx.finish = finish
         return after_m[:G, :, :N], after_d[:G, :, :N], after_i[:G, :, :N]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        pair, first, turned, after_m, after_d, after_i = ctx.saved_tensors
+        pair, d_open, d_more, i_open, i_more, after_m, after_d, after_i = ctx.saved_tensors
         G, B, N = pair.shape
         flow_m, flow_d, flow_i = (F.pad(one, (0, 1, 0, 0, 0, 2)).contiguous() for one in upstream)
-        grad_pair, grad_first, grad_turned = torch.empty_like(pair), torch.zeros_like(first), torch.zeros_like(turned)
-        d_open, d_more = first[:, 0], first[:, 1]
+        grad_pair, spent = torch.empty_like(pair), pair.new_empty((4, G, B, N))
         share = pair.new_empty((8, B, N))
         for g in range(G):
             own_m, own_d, own_i = after_m[g, :, :N], after_d[g, :, :N], after_i[g, :, :N]
             now_m, now_d, now_i = flow_m[g, :, :N], flow_d[g, :, :N], flow_i[g, :, :N]
             for row, place in ctx.finish.get(g, ()):
                 now_m[row, place] = now_d[row, place] = now_i[row, place] = 0
-            begin = G - 1 - g
             m = pair[g] + after_m[g + 2, :, 1:]
             d, i = after_d[g + 1, :, 1:], after_i[g + 1, :, :N]
-            new_i = i - turned[:, 0, begin:][:, :N]
+            new_i = i - i_open[g]
             torch.sub(m, own_m, out=share[0])
-            torch.sub(d - d_open, own_m, out=share[1])
+            torch.sub(d - d_open[g], own_m, out=share[1])
             torch.sub(new_i, own_m, out=share[2])
             torch.sub(m, own_d, out=share[3])
-            torch.sub(d - d_more, own_d, out=share[4])
+            torch.sub(d - d_more[g], own_d, out=share[4])
             torch.sub(new_i, own_d, out=share[5])
             torch.sub(m, own_i, out=share[6])
-            torch.sub(i - turned[:, 1, begin:][:, :N], own_i, out=share[7])
+            torch.sub(i - i_more[g], own_i, out=share[7])
             share.exp_()
             share[0:3] *= now_m
             share[3:6] *= now_d
             share[6:8] *= now_i
             torch.add(share[0] + share[3], share[6], out=grad_pair[g])
-            opened = share[2] + share[5]
+            torch.add(share[2], share[5], out=spent[2, g])
+            spent[0, g], spent[1, g], spent[3, g] = share[1], share[4], share[7]
             flow_m[g + 2, :, 1:] += grad_pair[g]
             flow_d[g + 1, :, 1:] += share[1] + share[4]
-            flow_i[g + 1, :, :N] += opened + share[7]
-            grad_first[:, 0] -= share[1]
-            grad_first[:, 1] -= share[4]
-            grad_turned[:, 0, begin : begin + N] -= opened
-            grad_turned[:, 1, begin : begin + N] -= share[7]
-        return grad_pair, grad_first, grad_turned, None
+            flow_i[g + 1, :, :N] += spent[2, g] + share[7]
+        return grad_pair, *spent.neg_(), None
 
 
 def finishing(ends: Sequence[tuple[int, int]]) -> dict[int, list[tuple[int, int]]]:

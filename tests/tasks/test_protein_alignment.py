@@ -35,7 +35,7 @@ from tasks.protein_alignment.config import AlignmentConfig
 from tasks.protein_alignment.lookahead import NEVER, ahead, skewed
 from tasks.protein_alignment.metrics import compared, identity_band
 from tasks.protein_alignment.needleman_wunsch import needleman_wunsch
-from tasks.protein_alignment.report import facts
+from tasks.protein_alignment.pairwise import facts
 from tasks.protein_alignment.rule import LegalMoves
 from tasks.protein_alignment.toy import family
 from tasks.protein_alignment.values import read, read_target
@@ -186,14 +186,16 @@ def ways(pair: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, ...]:
     inside_BN = torch.arange(pair.shape[1]) < n_B[:, None]
     inside_BM = torch.arange(pair.shape[2]) < m_B[:, None]
     similar = pair.masked_fill(~(inside_BN[:, :, None] & inside_BM[:, None]), NEVER)
-    costs = (x.masked_fill(~inside[..., None], -NEVER) for x, inside in ((first, inside_BN), (second, inside_BM)))
-    return ahead(skewed(similar), *costs, SIZES)
+    leave = torch.tensor([True, True, False, False])
+    cost_BN4 = first.masked_fill(~inside_BN[..., None] & leave, -NEVER)
+    cost_BM4 = second.masked_fill(~inside_BM[..., None] & leave, -NEVER)
+    return ahead(skewed(similar), cost_BN4, cost_BM4, SIZES)
 
 
 def drawn() -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(3)
     make = partial(torch.randn, generator=generator, dtype=torch.float64)
-    return make(3, 5, 4), make(3, 5, 2), make(3, 4, 2)
+    return make(3, 5, 4), make(3, 5, 4), make(3, 4, 4)
 
 
 def test_the_ways_ahead_are_those_of_all_alignments() -> None:
@@ -229,9 +231,11 @@ def walked(pair: Tensor, first: Tensor, second: Tensor, i: int, j: int, last: st
             case "M":
                 total, i, j = total + pair[i, j], i + 1, j + 1
             case "D":
-                total, i = total - first[i, int(last == "D")], i + 1
+                more = int(last == "D")
+                total, i = total - first[i, more] - second[j, 2 + more], i + 1
             case _:
-                total, j = total - second[j, int(last == "I")], j + 1
+                more = int(last == "I")
+                total, j = total - second[j, more] - first[i, 2 + more], j + 1
         last = move
     return total
 

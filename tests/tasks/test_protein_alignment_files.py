@@ -20,9 +20,9 @@ from tasks.protein_alignment.codec import MOVES, codecs
 from tasks.protein_alignment.colours import conservation, strengths
 from tasks.protein_alignment.config import AlignmentConfig
 from tasks.protein_alignment.needleman_wunsch import certain, needleman_wunsch
+from tasks.protein_alignment.pairwise import facts
 from tasks.protein_alignment.pieces import pieces
 from tasks.protein_alignment.progressive import merged, tree
-from tasks.protein_alignment.report import facts
 from tasks.protein_alignment.solve import solve
 from tasks.protein_alignment.toy import family
 from tasks.protein_alignment.vgenes import Gene, gene_pairs, literal

@@ -1,0 +1,1 @@
+"""`compare`: two runs on the same records."""

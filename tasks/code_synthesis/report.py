@@ -1,0 +1,7 @@
+"""`python -m tasks.code_synthesis.report`."""
+
+from core.cli import main
+from tasks.code_synthesis import TASK
+
+if __name__ == "__main__":
+    raise SystemExit(main("report", TASK))

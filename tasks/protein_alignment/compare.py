@@ -1,0 +1,7 @@
+"""`python -m tasks.protein_alignment.compare`."""
+
+from core.cli import main
+from tasks.protein_alignment import TASK
+
+if __name__ == "__main__":
+    raise SystemExit(main("compare", TASK))

@@ -1,0 +1,7 @@
+"""`python -m tasks.summarization.report`."""
+
+from core.cli import main
+from tasks.summarization import TASK
+
+if __name__ == "__main__":
+    raise SystemExit(main("report", TASK))

@@ -68,6 +68,8 @@ class EvaluateArguments:
     """Anyone's outputs, to be scored in place of a run's."""
     by: str | None = None
     """One of the task's breakdowns."""
+    others: tuple[Path, ...] = ()
+    """Runs that decide together with this one."""
     config: Loaded[RunConfig] | None = None
     """Of outputs without a run."""
 
@@ -87,6 +89,8 @@ class PredictArguments:
     """`--output` names a folder, for a file an input."""
     stream: bool = False
     """Answer standard input record by record, as it comes."""
+    others: tuple[Path, ...] = ()
+    """Runs that decide together with this one."""
 
 
 def train(task: Task[Any], words: Words) -> int:
@@ -144,6 +148,7 @@ def evaluate(task: Task[Any], words: Words) -> int:
         overrides,
         predictions=outputs,
         by=words.flags.get("--by"),
+        others=words.paths("--with"),
         config=config,
     )
     from core.run import evaluate
@@ -164,7 +169,8 @@ def predict(task: Task[Any], words: Words) -> int:
     if stream and inputs not in ((), ("-",)):
         raise ConfigError(f"--stream listens to standard input; {inputs[0]} is a file")
     folder = output is not None and (output.is_dir() or words.flags["--output"].endswith("/"))
-    arguments = PredictArguments(run, inputs, output, form, n_best, overrides, folder, stream)
+    others = words.paths("--with")
+    arguments = PredictArguments(run, inputs, output, form, n_best, overrides, folder, stream, others)
     from core.run import predict
 
     return predict(task, arguments)
@@ -195,6 +201,7 @@ VERBS: dict[str, Verb] = {
             Flag("--data", "your own data: a file, or a folder", "PATH"),
             Flag("--predictions", "score the outputs in this file; RUN may then be left out", "FILE"),
             Flag("--by", "break the scores down: by identity band, reaction class, ...", "NAME"),
+            Flag("--with", "other runs that decide together with this one", "RUN,RUN"),
             Flag("--json", "write the scores there", "OUT"),
         ),
         ("key=value changes how it decodes: search.beams=1, train.device=cpu.",),
@@ -209,6 +216,7 @@ VERBS: dict[str, Verb] = {
             Flag("--format", "jsonl has scores; other formats are the task's", "FORMAT"),
             Flag("--n-best", "so many answers an input", "N"),
             Flag("--stream", "answer standard input as it arrives"),
+            Flag("--with", "other runs that decide together with this one", "RUN,RUN"),
         ),
         (
             "Inputs are in the task's own formats or JSONL, told by the ending; a folder stands for the files",

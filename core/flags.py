@@ -48,6 +48,10 @@ class Words:
         """A flag's value as a path."""
         return Path(self.flags[name]) if name in self.flags else None
 
+    def paths(self, name: str) -> tuple[Path, ...]:
+        """A flag's value as paths with commas between them."""
+        return tuple(Path(one) for one in self.flags.get(name, "").split(",") if one)
+
     def whole_number(self, name: str, *, least: int) -> int | None:
         """A flag's value as an integer."""
         if name not in self.flags:

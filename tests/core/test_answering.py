@@ -221,3 +221,27 @@ def test_the_best_by_utility_may_be_another_and_needs_a_utility(run: Path, typed
     before, after = ([one["output"] for one in json.loads(text)["hypotheses"]] for text in (plain, out))
     assert after == sorted(dict.fromkeys(before), key=len)
     assert json.loads(out)["hypotheses"][0]["score"] == -len(after[0])
+
+
+def test_runs_decide_together(run: Path, typed: Typed, tmp_path: Path) -> None:
+    config = Path(__file__).parents[2] / "configs" / "roman" / "tiny.toml"
+    short = ("train.steps=2", "train.evaluate_every=2", "train.evaluate_records=4", "save.every=2", "seed=7")
+    other = tmp_path / "other"
+    assert dispatch("train", lambda: TASK, "roman", [str(config), *short, "--run", str(other)]) == 0
+    asked = ["-", "--format", "jsonl"]
+    _, alone, _ = typed("predict", TASK, run, *asked, text=b"12\n")
+    _, same, _ = typed("predict", TASK, run, "--with", run, *asked, text=b"12\n")
+    _, both, _ = typed("predict", TASK, run, "--with", f"{run},{other}", *asked, text=b"12\n")
+    scores = [json.loads(text)["hypotheses"][0]["score"] for text in (alone, same, both)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+    assert scores[0] != pytest.approx(scores[2], abs=1e-3)
+    code, out, said = typed("evaluate", TASK, run, "--with", other, text=b"")
+    assert (code, f"with {other}" in out) == (0, True), said
+    code, _, said = typed("predict", TASK, run, "--with", tmp_path / "none", text=b"12\n")
+    assert (code, str(tmp_path / "none") in said) == (2, True)
+    smaller = tmp_path / "smaller"
+    words = [str(config), *short, "task.largest=299", "--run", str(smaller)]
+    assert dispatch("train", lambda: TASK, "roman", words) == 0
+    code, out, said = typed("predict", TASK, run, "--with", smaller, text=b"12\n")
+    assert (code, out) == (2, "")
+    assert "its vocabulary is not that of" in said

@@ -61,7 +61,7 @@ def answers(
     """For each source its answers, best first, and where their tokens were heard (nowhere without `cfg.align`)."""
     steps = deciding(model, cfg, others)
     memory = steps.encode(batch) if others else model.encode(batch)
-    free = rule is None and not cfg.no_repeat
+    free = rule is None and not cfg.no_repeat and not cfg.shortest_ratio and not cfg.shortest_extra
     if model.ctc is not None and cfg.strategy == "ctc" and cfg.beams == 1 and free:
         found = best_paths(model.ctc, memory, limits(batch, cfg, [()] * batch.size))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from core.config import AtLeast0, AtLeast1, Impossible, NotNegative, Share, config
@@ -24,10 +25,17 @@ class SearchConfig:
     length_penalty: float = 1.0
     """A hypothesis scores its summed log-probability divided by its length (the end symbol counts) to this power. Not for
     `ctc`, whose sums are those of whole outputs."""
+    length_form: Literal["power", "gnmt"] = "power"
+    """What is taken to that power: the length n itself, or (5 + n) / 6, which minds short outputs less (Wu et al., 2016)."""
     length_ratio: NotNegative = 2.0
     """The longest output is `length_ratio` x the source's length + `length_extra` tokens, the end symbol included."""
     length_extra: AtLeast1 = 20
     """See `length_ratio`."""
+    shortest_ratio: NotNegative = 0.0
+    """The shortest output is `shortest_ratio` x the source's length + `shortest_extra` tokens, the end symbol not counted, but
+    never so much that the longest could not end."""
+    shortest_extra: AtLeast0 = 0
+    """See `shortest_ratio`."""
     ctc_weight: Share = 0.3
     """Of the CTC head beside the decoder (which has the rest), in beam and greedy search, where the model has such a head."""
     align: bool = False
@@ -63,3 +71,13 @@ class SearchConfig:
     def penalty(self) -> float:
         """The length penalty in force."""
         return 0.0 if self.strategy == "ctc" else self.length_penalty
+
+    def divisor(self, length: int) -> float:
+        """What a sum over so many tokens is divided by."""
+        return normaliser((5 + length) / 6 if self.length_form == "gnmt" else length, self.penalty)
+
+
+def normaliser(length: float, penalty: float) -> float:
+    """length ** penalty, within 1e-30 and 1e30 so that every score is a number."""
+    size = penalty * math.log(max(length, 1))
+    return max(length, 1) ** penalty if abs(size) <= 69 else 1e30 if size > 0 else 1e-30

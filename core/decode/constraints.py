@@ -75,7 +75,9 @@ class Constraints:
         rule: Rule | None,
         prefix: Sequence[Sequence[int]],
         no_repeat: int,
+        least_B: Tensor | None = None,
     ) -> None:
+        self.least_B = least_B if least_B is not None and bool((least_B > 0).any()) else None
         self.rule, self.no_repeat, self.limit_B = rule, no_repeat, limit_B
         self.state: State = {} if rule is None else rule.start(batch, beams)
         self.said_BKT = limit_B.new_zeros((batch.size, beams, 0))
@@ -86,6 +88,8 @@ class Constraints:
         """A copy where what may not follow `token_BK` (the `step`th; 0 is BOS) is -inf; nothing is renormalised."""
         logp_BKV = logp_BKV.nan_to_num(nan=NEVER, posinf=NEVER, neginf=NEVER)
         logp_BKV[..., : BOS + 1] = NEVER  # PAD and BOS
+        if self.least_B is not None:
+            logp_BKV[..., EOS : EOS + 1].masked_fill_((step < self.least_B)[:, None, None], NEVER)
         if self.rule is not None:
             remaining_BK = (self.limit_B[:, None] - step).clamp(min=1).expand_as(token_BK)
             self.state, legal_BKV = self.rule.step(self.state, token_BK, remaining_BK)
@@ -114,6 +118,7 @@ class Constraints:
         self.state = keep_rows(self.state, rows_B)
         self.said_BKT, self.limit_B = self.said_BKT[rows_B], self.limit_B[rows_B]
         self.prefix_BP = self.prefix_BP[rows_B]
+        self.least_B = None if self.least_B is None else self.least_B[rows_B]
 
 
 def ban_repeats(logp_BKV: Tensor, said_BKT: Tensor, size: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,23 +40,20 @@ class Found:
         return sum(self.logp)
 
 
-def normaliser(length: int, penalty: float) -> float:
-    """length ** penalty, within 1e-30 and 1e30 so that every score is a number."""
-    size = penalty * math.log(max(length, 1))
-    return max(length, 1) ** penalty if abs(size) <= 69 else 1e30 if size > 0 else 1e-30
-
-
 class Hypotheses:
     """K live hypotheses a source, the K best finished ones, and back-pointers: all tensors until a source leaves."""
 
-    def __init__(self, limit_B: Tensor, beams: int, *, penalty: float, together: bool) -> None:
-        """`together`: all K begin alive (samples); else one does, for K equal beginnings would crowd out all others."""
+    def __init__(self, limit_B: Tensor, beams: int, *, divisor: Callable[[int], float], together: bool) -> None:
+        """`divisor` is that of a sum over so many tokens, and rises or falls with them.
+
+        `together`: all K begin alive (samples); else one does, for K equal beginnings would crowd out all others.
+        """
         B, device = len(limit_B), limit_B.device
         # Sums of float32 are exact enough in float64 to rank alike in any order; Apple's devices have none.
         exact = torch.float32 if device.type == "mps" else torch.float64
-        self.limit_B, self.penalty = limit_B, penalty
+        self.limit_B, self.divisor = limit_B, divisor
         self.lengths: set[int] = set(limit_B.tolist())
-        norm = [normaliser(n, penalty) for n in limit_B.tolist()]
+        norm = [divisor(n) for n in limit_B.tolist()]
         self.limit_norm_B = torch.tensor(norm, dtype=exact, device=device)
         self.sum_BK = torch.full((B, beams), 0.0 if together else NEVER, dtype=exact, device=device)
         self.sum_BK[:, 0] = 0
@@ -74,9 +71,9 @@ class Hypotheses:
         leaving: list[Tensor] = []
         ended_BC = (token == EOS) & (total > NEVER)
         if _any(ended_BC):
-            leaving.append(_entries("end", ended_BC, total / normaliser(length, self.penalty), before, parent, logp))
+            leaving.append(_entries("end", ended_BC, total / self.divisor(length), before, parent, logp))
         if _any(stuck_BK):
-            score_BK = self.sum_BK / normaliser(before, self.penalty)
+            score_BK = self.sum_BK / self.divisor(before)
             leaving.append(_entries("rule", stuck_BK, score_BK, before, self.slot_BK, None))
         if token.shape[1] > K:
             order_BK = (token == EOS).to(torch.uint8).sort(stable=True).indices[:, :K]
@@ -87,7 +84,7 @@ class Hypotheses:
         self.history.append((parent, self.token_BK, logp))
         if length in self.lengths:
             full_BK = (self.limit_B == length)[:, None] & (self.sum_BK > NEVER)
-            score_BK = self.sum_BK / normaliser(length, self.penalty)
+            score_BK = self.sum_BK / self.divisor(length)
             leaving.append(_entries("length", full_BK, score_BK, length, self.slot_BK, None))
             self.sum_BK = self.sum_BK.masked_fill(full_BK, NEVER)
         if leaving:
@@ -111,7 +108,7 @@ class Hypotheses:
         best_B = self.sum_BK.amax(1)
         if not early_stop:
             return best_B == NEVER
-        hope_B = best_B / self.limit_norm_B.clamp(min=normaliser(len(self.history) + 1, self.penalty))
+        hope_B = best_B / self.limit_norm_B.clamp(min=self.divisor(len(self.history) + 1))
         last_BE = self.finished_BKE[:, n_best - 1]
         return (best_B == NEVER) | ((last_BE[:, KIND] == FINISH.index("end")) & (last_BE[:, SCORE] >= hope_B))
 

@@ -76,8 +76,9 @@ def search(
             f"{len(forced)} prefixes for {batch.size} sources; give one each, empty where nothing is forced"
         )
     limit_B = torch.tensor(limits(batch, cfg, forced), device=batch.source.device)
-    constraints = Constraints(batch, K, limit_B, rule=rule, prefix=forced, no_repeat=cfg.no_repeat)
-    hypotheses = Hypotheses(limit_B, K, penalty=cfg.penalty, together=sampling)
+    least_B = torch.minimum(limit_B - 1, limit_B.new_tensor(shortest(batch, cfg)))
+    constraints = Constraints(batch, K, limit_B, rule=rule, prefix=forced, no_repeat=cfg.no_repeat, least_B=least_B)
+    hypotheses = Hypotheses(limit_B, K, divisor=cfg.divisor, together=sampling)
     uniform_BKn = hypotheses.sum_BK.new_empty((batch.size, K, 0))
     look_every = look_every or (1 if limit_B.device.type == "cpu" else 8)  # elsewhere, looking waits for the device
 
@@ -124,6 +125,12 @@ def limits(batch: Batch, cfg: SearchConfig, prefix: Sequence[Sequence[int]]) -> 
     """The most tokens of each output, the end symbol included: by its own source's length, whatever the company."""
     longest = [math.floor(min(cfg.length_ratio * n, 1e9)) + cfg.length_extra for n in batch.layout.lengths.tolist()]
     return [max(n, len(forced) + 1) for n, forced in zip(longest, prefix, strict=True)]
+
+
+def shortest(batch: Batch, cfg: SearchConfig) -> list[int]:
+    """The fewest tokens of each output, the end symbol not counted."""
+    few = (math.ceil(min(cfg.shortest_ratio * n, 1e9)) for n in batch.layout.lengths.tolist())
+    return [n + cfg.shortest_extra for n in few]
 
 
 def _answers(

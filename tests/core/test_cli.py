@@ -297,7 +297,10 @@ def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
 def test_no_such_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatch("tarin", raising(AssertionError()), "digits", []) == 2
     said = capsys.readouterr().err
-    assert said == "error: tarin: no such verb; one of train, evaluate, predict, report, compare, likelihood; did you mean train?\n"
+    assert (
+        said
+        == "error: tarin: no such verb; one of train, evaluate, predict, report, compare, likelihood; did you mean train?\n"
+    )
 
 
 @pytest.mark.parametrize("verb", VERBS)

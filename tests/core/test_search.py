@@ -226,6 +226,11 @@ def settings(n: int) -> Iterator[tuple[int, SearchConfig]]:
                 temperature=draw.choice((0.0, 1e-40, 0.5, 1.0, 1e40)),
                 top_k=draw.choice((0, 1, 3, 1000)),
                 top_p=draw.choice((0.0, 0.3, 1.0)),
+                min_p=draw.choice((0.0, 0.4, 1.0)),
+                typical_p=draw.choice((0.0, 0.4, 1.0)),
+                length_form=draw.choice(("power", "gnmt")),
+                shortest_ratio=draw.choice((0.0, 0.0, 1.0, 1e12)),
+                shortest_extra=draw.choice((0, 0, 2)),
             ),
         )
 

@@ -52,6 +52,8 @@ class Format(Generic[C]):
     endings: tuple[str, ...] = ()
     read: Callable[[C, Path], Iterator[Record]] | None = None
     """Records (targets may be None) from a file; raises BadRecord or DataError with the place."""
+    single: bool = False
+    """A file is one input, a recording say: it keeps its place and its name even where it cannot be read."""
     write: Callable[[Prediction, int], str | bytes] | None = None
     """(prediction, n_best) -> the text of one input, without the final newline; bytes where it is no text."""
     head: str = ""
@@ -114,4 +116,6 @@ class Task(Generic[C]):
     bins: Mapping[str, Callable[[Record], str]] = field(default_factory=dict[str, Callable[[Record], str]])
     """Named ways to break scores down: identity band, reaction class. Length is core's."""
     present: Callable[[Prediction], str] | None = None
-    """How this field looks at one result, as HTML."""
+    """How this field looks at one result, as HTML, everything in it escaped; reports show it."""
+    present_style: str = ""
+    """CSS rules for what `present` gives, in force there alone."""

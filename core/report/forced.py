@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.codec.types import EOS, PAD, Codecs, Encoded, as_encoded
+from core.codec.types import PAD, Codecs, Encoded, as_encoded
 from core.data.batch import Batch, collate
 from core.data.copying import copies_wanted, copyable
 from core.data.encode import place, shorten
@@ -97,15 +97,21 @@ def forced(
     *,
     longest: int,
     targets: Sequence[Sequence[int]] | None = None,
+    given: Sequence[Sequence[int]] | None = None,
     temperature: float = 1.0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Forced]:
-    """In the order of the records; with the end symbol last. `temperature` divides what is said before the softmax."""
+    """In the order of the records; with the end symbol last.
+
+    `given` is read in place of the targets (as long as they are) while these are asked about. `temperature` divides what
+    is said before the softmax.
+    """
     needs_decoder(model)
     model.eval()
     found: dict[int, Forced] = {}
     for batch in batches(model, codecs, records, longest=longest, targets=targets):
-        logp_BTV = tempered(distribution(model, batch), temperature)
+        read = batch if given is None else replace(batch, target=instead(batch, given))
+        logp_BTV = tempered(distribution(model, read), temperature)
         said_BT = logp_BTV.gather(-1, batch.wanted_BT[..., None])[..., 0]
         best_BT = logp_BTV.amax(-1)
         entropy_BT = -(logp_BTV.exp() * logp_BTV.clamp(min=-1e4)).sum(-1)
@@ -118,6 +124,15 @@ def forced(
     return [found[row] for row in range(len(records))]
 
 
+def instead(batch: Batch, given: Sequence[Sequence[int]]) -> Tensor:
+    """The batch's targets with other tokens between their ends."""
+    target = batch.target.clone()
+    for place_, row in enumerate(batch.index):
+        ids = torch.tensor(list(given[row]), dtype=target.dtype)
+        target[place_, 1 : 1 + len(ids)] = ids.to(target.device)
+    return target
+
+
 def distribution(model: Seq2Seq, batch: Batch) -> Tensor:
     """Log-probabilities [B, T, V] after each of `batch.given_BT`."""
     memory = model.encode(batch)
@@ -127,9 +142,3 @@ def distribution(model: Seq2Seq, batch: Batch) -> Tensor:
 def tempered(logp: Tensor, temperature: float) -> Tensor:
     """softmax(logits / temperature), from the log-probabilities at 1."""
     return logp if temperature == 1.0 else (logp / temperature).log_softmax(-1)
-
-
-def without_end(tokens: Sequence[int]) -> list[int]:
-    """As `targets` wants them."""
-    ids = list(tokens)
-    return ids[:-1] if ids and ids[-1] == EOS else ids

@@ -28,11 +28,11 @@ def read_inputs(task: Task[Any], config: Any, inputs: tuple[str, ...], refused: 
             refused.append(str(error))
             continue
         for file in files:
-            yield from guarded(partial(read_input, task, config, file), refused)
+            yield from guarded(partial(read_input, task, config, file), refused, only_key(task, file))
 
 
-def guarded(begin: Callable[[], Iterator[Record]], refused: list[str]) -> Iterator[Record]:
-    """The records of one file; a record that cannot be read keeps its place, a whole file does not."""
+def guarded(begin: Callable[[], Iterator[Record]], refused: list[str], key: str | None = None) -> Iterator[Record]:
+    """The records of one file; a record that cannot be read keeps its place, a whole file only where it has a key."""
     try:
         found = begin()
         while True:
@@ -40,11 +40,19 @@ def guarded(begin: Callable[[], Iterator[Record]], refused: list[str]) -> Iterat
                 yield next(found)
             except BadRecord as error:
                 refused.append(str(error))
-                yield Record("", "", meta={"error": str(error)})
+                yield Record(key or "", "", meta={"error": str(error)})
     except StopIteration:
         return
     except DataError as error:  # a whole file: the others are still done
         refused.append(str(error))
+        if key is not None:
+            yield Record(key, "", meta={"error": str(error)})
+
+
+def only_key(task: Task[Any], name: str) -> str | None:
+    """Of the one input that a file is; None for files that hold several."""
+    found = None if name == "-" else native_format(task, Path(name))
+    return Path(name).stem if found is not None and found.single else None
 
 
 def expanded(task: Task[Any], name: str) -> list[str]:
@@ -103,7 +111,13 @@ def as_record(line: Line, read: Callable[[Any], Any] | None) -> Record:
 
 
 def native(task: Task[Any], path: Path) -> Callable[[Any, Path], Iterator[Record]] | None:
-    """The task's reader for this ending, the longest that fits."""
+    """The task's reader for this ending."""
+    found = native_format(task, path)
+    return None if found is None else found.read
+
+
+def native_format(task: Task[Any], path: Path) -> Format[Any] | None:
+    """The task's format that reads this ending, the longest that fits."""
     able: list[tuple[int, Format[Any]]] = [
         (len(ending), one)
         for one in task.formats.values()
@@ -111,4 +125,4 @@ def native(task: Task[Any], path: Path) -> Callable[[Any, Path], Iterator[Record
         for ending in one.endings
         if path.name.endswith(ending)
     ]
-    return max(able, key=lambda pair: pair[0])[1].read if able else None
+    return max(able, key=lambda pair: pair[0])[1] if able else None

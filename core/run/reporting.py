@@ -1,1 +1,298 @@
-"""`report`: one page about a run."""
+"""`report`: one page about a run, with its pictures beside it; a part that costs little is written when training ends."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.codec.types import Codecs, Featurizer, as_encoded
+from core.errors import ConfigError
+from core.record import Prediction, Record
+from core.report.charts import Chart, HeatMap
+from core.report.diagnoses import (
+    attention_section,
+    calibration_section,
+    entropy_section,
+    errors_section,
+    exposure_section,
+    search_section,
+)
+from core.report.examples import choose, example
+from core.report.facts import (
+    cost_section,
+    data_section,
+    learning_section,
+    number,
+    read_log,
+    scores_section,
+    settings_section,
+)
+from core.report.figures import figure
+from core.report.page import Section, page, text
+from core.report.svg import svg
+from core.run.answering import Answerer
+from core.run.evaluation import with_targets
+from core.run.folder import RunFolder, existing_run, read_json, write_text
+from core.run.measuring import attentions, beams, calibrated, exposed
+from core.run.prepared import read_split
+from core.run.progress import progress_bar
+from core.run.scoring import Floor, Score, by_bin, floors, score
+from core.run.stored import StoredRun, load_run
+from core.run.watched import watched_records
+from core.settings import RunConfig, run_config
+from core.task import Task
+
+if TYPE_CHECKING:
+    from core.looking import ReportArguments
+
+MEASURED = 2000
+"""Records of a split whose lengths are taken; of sound and the like a tenth."""
+SEARCHED = 40
+"""Records that beams are compared on."""
+LATER = "this page was written when training ended, which takes no time for it; `python -m tasks report {task} {run}` measures it"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What every page shows."""
+
+    task: Task[Any]
+    config: RunConfig
+    folder: RunFolder
+    split: str
+    predictions: Sequence[Prediction]
+    of: int
+    """Records that the split has."""
+    scores: Mapping[str, Score]
+    skipped: Mapping[str, str]
+    lengths: Mapping[str, Mapping[str, Sequence[int]]]
+    decoding: str
+    sizes: Sequence[int]
+    """Of the sources of `predictions`, as the model reads them."""
+    unit: str
+    """Of those: tokens or frames."""
+    trivial: Mapping[str, Mapping[str, Floor]] = field(default_factory=dict[str, "dict[str, Floor]"])
+    no_floors: str = ""
+
+
+def report(task: Task[Any], arguments: ReportArguments) -> int:
+    """Measure everything, write the page and its pictures, say where."""
+    run = load_run(task, existing_run(arguments.run), arguments.overrides)
+    output = arguments.output or run.folder.path / "report.html"
+    if not output.parent.is_dir():
+        raise ConfigError(f"--output {output}: no such folder {output.parent}")
+    found = with_targets(read_split(task, run.config, arguments.split))
+    train = read_split(task, run.config, "train").records
+    records = watched_records(found.records, arguments.records)
+    answer = Answerer(task, run.config, run.codecs, run.model, run.rule)
+    begun = time.perf_counter()
+    with progress_bar(len(records), "decoding") as advance:
+        predictions = answer(records, advance)
+    seconds = time.perf_counter() - begun
+    decoding = f"{len(records)} records in {seconds:.1f} s, {1000 * seconds / len(records):.0f} ms each, all together"
+    if task.cost is not None:
+        decoding += f" ({task.cost(predictions, seconds)})"
+    metrics, skipped = task.metrics(run.config.task), dict[str, str]()
+    scores = score(predictions, metrics, skipped=skipped)
+    trivial = floors(task.baselines, train, predictions, metrics, scores) if task.baselines else {}
+    lengths = {"train": lengths_of(train, run.codecs), arguments.split: lengths_of(found.records, run.codecs)}
+    seen = Seen(
+        task,
+        run.config,
+        run.folder,
+        arguments.split,
+        predictions,
+        len(found.records),
+        scores,
+        skipped,
+        lengths,
+        decoding,
+        [len(as_encoded(run.codecs.source.encode(record.source)).values) for record in records],
+        unit_of(run.codecs),
+        trivial,
+        "" if task.baselines else "This task has no trivial systems to stand beside it.",
+    )
+    sections = [*plain_sections(seen), *asked(run, seen), errors(seen), cost(seen)]
+    write(seen, sections, output)
+    return 0
+
+
+def write(seen: Seen, sections: Sequence[Section], output: Path) -> None:
+    """The page, and each chart as SVG and, where matplotlib is, as PNG."""
+    made = [one for section in sections for one in section.charts if isinstance(one, HeatMap) or not one.empty]
+    folder = output.with_suffix("")
+    folder = folder if folder != output else output.with_name(output.name + "-pictures")
+    folder.mkdir(exist_ok=True)
+    without = pictures(made, folder)
+    write_text(output, page(title(seen), lead(seen), sections, style=seen.task.present_style))
+    print(f"{output}: {output.stat().st_size / 1e6:.2f} MB; {len(made)} pictures in {folder}/")
+    if without:
+        print(without, file=sys.stderr)
+
+
+def pictures(made: Sequence[Chart | HeatMap], folder: Path) -> str:
+    """Why there are no PNG, or nothing."""
+    without = ""
+    for one in made:
+        write_text(folder / f"{one.name}.svg", svg(one, alone=True) + "\n")
+        if not without:
+            try:
+                with warnings.catch_warnings(action="ignore", category=UserWarning):  # letters that its font lacks
+                    figure(one).savefig(folder / f"{one.name}.png", dpi=110, metadata={"Software": None})
+            except ConfigError as reason:
+                without = f"no PNG beside the SVG: {reason}"
+    return without
+
+
+def title(seen: Seen) -> str:
+    """Of the page."""
+    return f"{seen.task.name}: {seen.folder.path.resolve().name}"
+
+
+def lead(seen: Seen) -> list[str]:
+    """What one wants to know first."""
+    facts = read_json(seen.folder.facts)
+    first = next(iter(seen.scores.values()))
+    said = (
+        f"A {seen.config.model.kind} of {facts['parameters']:,} parameters, trained on {facts['records']['train']:,} records of "
+        f"{facts['data']['source']}. {first.metric.name} {number(first.value)} on {len(seen.predictions)} {seen.split} records."
+    )
+    return [text(said, "facts")]
+
+
+def plain_sections(seen: Seen) -> list[Section]:
+    """Those that need no further run of the model."""
+    facts, events = read_json(seen.folder.facts), read_log(seen.folder.log)
+    result = read_json(seen.folder.metrics) if seen.folder.metrics.is_file() else None
+    sides = {"source": seen.unit, "target": "tokens"}
+    here = {name: one.tree() for name, one in seen.scores.items()}
+    beside = {
+        name: {metric: {**floor.score.tree(), "p_value": floor.p_value} for metric, floor in own.items()}
+        for name, own in seen.trivial.items()
+    }
+    part = "all" if len(seen.predictions) == seen.of else f"{len(seen.predictions)} of the {seen.of:,}"
+    chosen = "" if part == "all" else " (the first by a hash of their keys)"
+    return [
+        scores_section(
+            result,
+            here if result is None or part != "all" or seen.trivial or seen.split != result["split"] else {},
+            beside,
+            f"On {part} {seen.split} records{chosen}, which this page looks at:",
+            seen.skipped,
+            seen.no_floors,
+        ),
+        examples(seen),
+        settings_section(seen.config, built_in(seen.task)),
+        data_section(
+            facts,
+            seen.lengths,
+            sides,
+            f"Lengths are of at most {MEASURED:,} records of a split, as the model reads them.",
+        ),
+        learning_section(events, None if result is None else result["best_step"]),
+    ]
+
+
+def built_in(task: Task[Any]) -> Any | None:
+    """The config with nothing said; None where some key has no default."""
+    kind: Any = run_config(task.config)
+    try:
+        return kind()
+    except TypeError:
+        return None
+
+
+def examples(seen: Seen) -> Section:
+    """Best, median, worst, and some taken evenly, by the first metric."""
+    first = next(iter(seen.scores.values()))
+    alone = [first.metric.score(first.rows[row : row + 1]) for row in range(len(seen.predictions))]
+    ordered = alone if first.metric.higher_is_better else [-value for value in alone]
+    said = f"Ordered by {first.metric.name} of the record alone, then by how sure the model was."
+    if seen.task.present is None:
+        said += " In outputs, underlined: what the reference has not; dotted: what it has and the output lacks."
+    parts = [text(said, "note")]
+    for name, rows in choose(seen.predictions, ordered).items():
+        parts.append(f"<h3>{name}</h3>")
+        parts += [
+            example(seen.predictions[row], f"{first.metric.name} {number(alone[row])}", seen.task.present)
+            for row in rows
+        ]
+    return Section("Examples", parts)
+
+
+def asked(run: StoredRun, seen: Seen) -> list[Section]:
+    """Those that run the model again."""
+    if run.model.ctc_weight == 1:
+        why = "model.ctc = 1 leaves the decoder untrained: only the CTC head answers"
+        return later(why)
+    looked, no_attention = attentions(run, seen.predictions)
+    exposed_, no_exposure = exposed(run, seen.predictions)
+    calibrated_, no_calibration = calibrated(run, seen.predictions)
+    first = next(iter(seen.scores.values())).metric
+    some = seen.predictions[:SEARCHED]
+    rows, note, no_search = beams(run, some, first)
+    return [
+        attention_section(looked, no_attention),
+        entropy_section(looked, no_attention),
+        exposure_section(exposed_, no_exposure),
+        calibration_section(calibrated_, no_calibration),
+        search_section(rows, first.name, len(some), note, no_search),
+    ]
+
+
+def later(why: str) -> list[Section]:
+    """The same headings, with the reason why there is nothing."""
+    return [
+        attention_section((), why),
+        entropy_section((), why),
+        exposure_section(None, why),
+        calibration_section(None, why),
+        search_section((), "", 0, "", why),
+    ]
+
+
+def errors(seen: Seen) -> Section:
+    """By the length of the source, and by what the task tells apart."""
+    first = next(iter(seen.scores.values())).metric.name
+    by_length = length_bin(seen.predictions, seen.sizes)
+    bins = {f"source length in {seen.unit}": by_bin(by_length, seen.predictions, seen.scores)}
+    bins |= {name: by_bin(bin_of, seen.predictions, seen.scores) for name, bin_of in seen.task.bins.items()}
+    return errors_section(bins, first, f"Of the {len(seen.predictions)} {seen.split} records that this page looks at.")
+
+
+def length_bin(predictions: Sequence[Prediction], sizes: Sequence[int]) -> Callable[[Record], str]:
+    """Quarters of the records, by these lengths; names that sort as numbers do."""
+    size = {one.record.key: length for one, length in zip(predictions, sizes, strict=True)}
+    edges = sorted({int(x) for x in np.quantile(sizes, (0.25, 0.5, 0.75)).tolist()})
+    digits = len(str(max(sizes)))
+    ends = zip([0, *(edge + 1 for edge in edges)], [*edges, max(sizes)], strict=True)
+    names = [f"{low:0{digits}}-{high:0{digits}}" for low, high in ends]
+    return lambda record: names[sum(size[record.key] > edge for edge in edges)]
+
+
+def cost(seen: Seen) -> Section:
+    """What it took."""
+    result = read_json(seen.folder.metrics) if seen.folder.metrics.is_file() else None
+    return cost_section(result, read_json(seen.folder.facts), read_log(seen.folder.log), seen.decoding)
+
+
+def unit_of(codecs: Codecs) -> str:
+    """What the length of a source counts."""
+    return "frames" if isinstance(codecs.source, Featurizer) else "tokens"
+
+
+def lengths_of(records: Sequence[Record], codecs: Codecs) -> dict[str, list[int]]:
+    """In tokens or frames, of some records."""
+    most = MEASURED // 10 if isinstance(codecs.source, Featurizer) else MEASURED
+    some = watched_records(records, most)
+    return {
+        "source": [len(as_encoded(codecs.source.encode(one.source)).values) for one in some],
+        "target": [len(codecs.target.encode(one.target)) for one in some if one.target is not None],
+    }

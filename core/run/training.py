@@ -27,6 +27,7 @@ from core.run.prepared import TrainingData, choose_device, make_model, make_rule
 from core.run.progress import progress_bar
 from core.run.saving import save
 from core.run.scoring import Score, score, table
+from core.run.watched import watched_records
 from core.settings import RunConfig, run_config
 from core.task import Metric, Task
 from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, sweep
@@ -259,15 +260,6 @@ class Training:
     def resume_command(self) -> str:
         """What to type."""
         return f"python -m tasks train {self.task.name} --run {shlex.quote(str(self.folder.path))} --resume"
-
-
-def watched_records(records: Sequence[Record], most: int) -> list[Record]:
-    """The dev records that training looks at: the first by hashed key, so that they are a fair sample and stay the same."""
-    from core.data.split import hashed_share
-
-    if not most or len(records) <= most:
-        return list(records)
-    return sorted(records, key=lambda record: hashed_share(record.key))[:most]
 
 
 def sample(prediction: Prediction) -> str:

@@ -159,5 +159,5 @@ FORMATS: dict[str, Format[SpeechConfig]] = {
     "manifest": Format(endings=(".jsonl", ".jsonl.gz"), read=read_manifest),
     "csv": Format(endings=(".csv",), read=read_table),
     "kaldi": Format(endings=(".scp",), read=read_kaldi),
-    "sound": Format(endings=(*ENDINGS, FEATURES), read=read_sound_file),
+    "sound": Format(endings=(*ENDINGS, FEATURES), read=read_sound_file, single=True),
 }

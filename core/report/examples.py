@@ -1,0 +1,79 @@
+"""Answers to look at: the best, the worst, and some between, each as its field looks at one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from difflib import SequenceMatcher
+from html import escape
+from typing import Any
+
+from core.record import Prediction
+
+LONGEST = 2000
+"""Characters of a text that are shown."""
+PIECE = re.compile(r"\w+|\s+|[^\w\s]")
+
+
+def as_text(value: Any, most: int = LONGEST) -> str:
+    """A source or a target for a person; what a task calls its own type's identity where it has one."""
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, dict | list | tuple):
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    else:
+        text = str(getattr(value, "identity", value))
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def choose(predictions: Sequence[Prediction], scores: Sequence[float], each: int = 3) -> dict[str, list[int]]:
+    """Rows by name; the first metric orders them, then how sure the model was. No row stands twice."""
+
+    def sure(row: int) -> float:
+        best = predictions[row].hypotheses[:1]
+        return best[0].total / max(len(best[0].logp), 1) if best else 0.0
+
+    order = sorted(range(len(predictions)), key=lambda row: (-scores[row], -sure(row), row))
+    middle = max(0, (len(order) - each) // 2)
+    found = {"Best": order[:each], "Worst": order[::-1][:each], "Median": order[middle : middle + each]}
+    every = max(1, len(predictions) // (2 * each))
+    found["Taken evenly"] = list(range(0, len(predictions), every))
+    seen: set[int] = set()
+    for name, rows in found.items():
+        found[name] = [row for row in rows if row not in seen and not seen.add(row)][:each]
+    return {name: found[name] for name in ("Best", "Median", "Worst", "Taken evenly") if found[name]}
+
+
+def example(prediction: Prediction, said: str, present: Callable[[Prediction], str] | None) -> str:
+    """One record; `present` is the task's own rendering."""
+    record = prediction.record
+    head = f"<h3>{escape(record.key)}{' · ' + escape(said) if said else ''}</h3>"
+    target = [] if record.target is None else [("reference", escape(as_text(record.target)))]
+    if present is not None:
+        body = f'<div class="domain">{present(prediction)}</div>{listed(target)}'
+    else:
+        output = marked(prediction.output, as_text(record.target)) if target else escape(as_text(prediction.output))
+        body = listed([("source", escape(as_text(record.source))), *target, ("output", output or "<em>(empty)</em>")])
+    return f'<div class="example">{head}{body}</div>'
+
+
+def listed(rows: Sequence[tuple[str, str]]) -> str:
+    """Names and their HTML."""
+    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{cell}</dd>' for name, cell in rows)}</dl>" if rows else ""
+
+
+def marked(output: str, target: str) -> str:
+    """The output with what the reference has not in `ins`, and what it lacks in `del`: by words, or letters of one word."""
+    output, target = as_text(output), as_text(target)
+    words = " " in output.strip() or " " in target.strip()
+    mine, right = (PIECE.findall(one) if words else list(one) for one in (output, target))
+    parts: list[str] = []
+    for what, begin, end, first, last in SequenceMatcher(None, right, mine, autojunk=False).get_opcodes():
+        lost, new = escape("".join(right[begin:end])), escape("".join(mine[first:last]))
+        if what == "equal":
+            parts.append(new)
+            continue
+        parts.append(f"<del>{lost}</del>" if lost.strip() else "")
+        parts.append(f"<ins>{new}</ins>" if new.strip() else new)
+    return "".join(parts)

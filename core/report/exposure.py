@@ -1,0 +1,102 @@
+"""Exposure bias, measured: what it costs to read one's own words, or wrong ones, where training gave the right ones.
+
+Ranzato et al. (2016) name it; the confidence in the right continuation under the right prefix and under the model's own is
+compared position by position, and accuracy against the share of the prefix that was replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.codec.types import UNK, Codecs
+from core.model.seq2seq import Seq2Seq
+from core.record import Prediction
+from core.report.forced import Forced, encoded, forced, target_ids
+
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Means over the records that reach a position."""
+
+    positions: tuple[int, ...]
+    under_gold: tuple[float, ...]
+    """Probability of the right token after the right prefix."""
+    under_own: tuple[float, ...]
+    """After what the model said itself, as long as it went on."""
+    counts: tuple[int, ...]
+    shares: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    """How often the right token is the likeliest, when this share of the prefix is replaced by tokens of other targets."""
+
+    @property
+    def lost(self) -> float:
+        """The mean difference of the two, in probability, each position by how many reach it."""
+        weights = np.array(self.counts, float)
+        gap = np.array(self.under_gold) - np.array(self.under_own)
+        return float((gap * weights).sum() / max(weights.sum(), 1))
+
+
+def exposure(
+    model: Seq2Seq,
+    codecs: Codecs,
+    predictions: Sequence[Prediction],
+    *,
+    longest: int,
+    positions: int = 40,
+    seed: int = 1,
+) -> Exposure:
+    """Records with a target; the model's own prefix is its best answer."""
+    records = [one.record for one in predictions]
+    gold = [target_ids(one, codecs, encoded(one, codecs, longest=longest, copy=model.copies)) for one in records]
+    own = [list(one.hypotheses[0].tokens) if one.hypotheses else [] for one in predictions]
+    read = [[*mine[: len(right)], *right[len(mine) :]] for mine, right in zip(own, gold, strict=True)]
+    under_gold = forced(model, codecs, records, longest=longest, targets=gold)
+    under_own = forced(model, codecs, records, longest=longest, targets=gold, given=read)
+    pairs = [
+        (one.logp[: len(mine) + 1], other.logp[: len(mine) + 1])
+        for one, other, mine in zip(under_gold, under_own, own, strict=True)
+    ]
+    least = max(2, len(pairs) // 20)
+    found: list[tuple[int, float, float, int]] = []
+    for t in range(positions):
+        at = [(float(np.exp(one[t])), float(np.exp(other[t]))) for one, other in pairs if len(one) > t]
+        if len(at) < least:
+            break
+        right, mine = np.mean(at, 0).tolist()
+        found.append((t, right, mine, len(at)))
+    corrupted = [
+        accuracy(
+            forced(
+                model,
+                codecs,
+                records,
+                longest=longest,
+                targets=gold,
+                given=replaced(gold, share, size=codecs.target.size, seed=seed),
+            )
+        )
+        for share in SHARES
+    ]
+    columns = list(zip(*found, strict=True)) if found else [(), (), (), ()]
+    return Exposure(columns[0], columns[1], columns[2], columns[3], SHARES, tuple(corrupted))
+
+
+def accuracy(found: Sequence[Forced]) -> float:
+    """Of all tokens."""
+    return float(np.concatenate([one.right for one in found]).mean())
+
+
+def replaced(targets: Sequence[Sequence[int]], share: float, *, size: int, seed: int) -> list[list[int]]:
+    """Each token by chance by one of the vocabulary that some target has; the same tokens at a larger share, and more."""
+    random = np.random.default_rng(seed)
+    plain = np.array([token for one in targets for token in one if token < size] or [UNK])
+    made: list[list[int]] = []
+    for one in targets:
+        draw, other = random.random(len(one)), plain[random.integers(len(plain), size=len(one))]
+        made.append([int(new) if u < share else int(old) for old, new, u in zip(one, other, draw, strict=True)])
+    return made

@@ -6,10 +6,7 @@ import csv
 import io
 import itertools
 import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -256,49 +253,3 @@ def test_silent_and_empty_streams_say_nothing() -> None:
         assert list(listen(CFG, Arriving(pcm(samples)))) == []
     assert list(listen(CFG, Arriving(b"\1"))) == []
     assert Layout(RATE).samples(b"\0\x80\xff\x7f").tolist() == [-32767, 32766]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, tasks_command: Callable[..., Any]) -> Iterator[Path]:
-    """A few steps on tones: enough to see that all parts fit each other."""
-    folder = tmp_path_factory.mktemp("speech")
-    config = Path(__file__).parents[2] / "configs" / "speech_to_text" / "tiny.toml"
-    words = ["train", "speech_to_text", config, "--run", "run", "train.steps=3", "train.evaluate_every=3"]
-    done = tasks_command([*words, "train.evaluate_records=4", "data.limit=50"], folder=folder)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def test_all_verbs_on_files_folders_and_streams(run: Path, tasks_command: Callable[..., Any]) -> None:
-    inputs = run / "inputs"
-    inputs.mkdir()
-    soundfile.write(inputs / "a.wav", TWO, RATE)
-    soundfile.write(inputs / "b.flac", np.zeros(RATE), RATE)
-    (inputs / "c.wav").write_bytes((inputs / "a.wav").read_bytes()[:9000])
-    done = tasks_command(["predict", "speech_to_text", "run", "inputs", "--format", "json"], folder=run)
-    assert done.returncode == 3
-    assert "c.wav: truncated" in done.stderr
-    assert "real-time factor" in done.stderr
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [row["id"] for row in rows[:2]] == ["a", "b"]
-    assert (rows[1]["text"], rows[1]["segments"]) == ("", [])
-    assert len(rows) == 3, "as many outputs as inputs"
-    assert rows[2]["text"] == ""
-    done = tasks_command(
-        ["predict", "speech_to_text", "run", "inputs/a.wav", "inputs/b.flac", "--format", "srt", "--output", "out/"],
-        folder=run,
-    )
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (run / "out").iterdir()) == ["a.srt", "b.srt"]
-    import subprocess
-
-    streamed = subprocess.run(
-        [sys.executable, "-m", "tasks", "predict", "speech_to_text", "run", "-", "--stream"],
-        cwd=run,
-        input=pcm(TWO),
-        capture_output=True,
-        check=False,
-        env={**__import__("os").environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    assert streamed.returncode == 0, streamed.stderr
-    assert len(streamed.stdout.splitlines()) == 2

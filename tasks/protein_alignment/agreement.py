@@ -16,14 +16,14 @@ def read_as_row(row: str) -> str:
 
 
 def agreement(rows: Sequence[str]) -> str:
-    """By column: * for one residue, : where all pairs score above 0 in BLOSUM62, else a blank."""
+    """By column: * for one letter that is not X, : where all pairs score above 0 in BLOSUM62, else a blank."""
     matrix, read = blosum62(), [read_as_row(row) for row in rows]
     signs: list[str] = []
-    for column in zip(*read, strict=True):
+    for letters, column in zip(zip(*rows, strict=True), zip(*read, strict=True), strict=True):
         if GAP in column:
             signs.append(" ")
-        elif len(set(column)) == 1:
+        elif len({one.upper() for one in letters}) == 1 and "X" not in column:
             signs.append("*")
         else:
-            signs.append(":" if all(matrix[one, other] > 0 for one, other in combinations(set(column), 2)) else " ")
+            signs.append(":" if all(matrix[pair] > 0 for pair in combinations(column, 2)) else " ")
     return "".join(signs)

@@ -8,6 +8,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from tasks.protein_alignment.alignment import GAP
+
 CLASSES = {
     "hydrophobic": ("AILMV", "#80a0f0"),
     "aromatic": ("FWYH", "#15a4a4"),
@@ -39,11 +41,12 @@ def strengths(rows: Sequence[str]) -> list[dict[str, float]]:
 
 
 def conservation(rows: Sequence[str]) -> list[float]:
-    """By column, between 0 and 1."""
+    """By column, between 0 and 1: how much its residues agree by class, times the share of rows that have one."""
     most = math.log(min(len(CLASSES) + 1, len(rows)))
     values: list[float] = []
     for column in zip(*rows, strict=True):
-        counts = Counter(class_of(one) or one for one in column)
-        entropy = -sum(count / len(column) * math.log(count / len(column)) for count in counts.values())
-        values.append(max(0.0, 1 - entropy / most))
+        counts = Counter(class_of(one) or one.upper() for one in column if one != GAP)
+        residues = counts.total()
+        entropy = -sum(count / residues * math.log(count / residues) for count in counts.values())
+        values.append(max(0.0, 1 - entropy / most) * residues / len(column))
     return values

@@ -23,6 +23,7 @@ class Facts:
     columns: int
     paired: int
     identical: int
+    """The same letter in either case, X (unknown) aside."""
     similar: int
     """Pairs with a positive score in BLOSUM62, the identical ones included."""
     gaps: int
@@ -48,7 +49,7 @@ def facts(first: str, second: str) -> Facts:
     return Facts(
         len(moves),
         len(pairs),
-        sum(one == other for one, other in pairs),
+        sum(a == b != "X" for a, b in zip(first.upper(), second.upper(), strict=True) if a != GAP != b),
         sum(one > 0 for one in scores),
         gaps,
         runs,

@@ -15,6 +15,7 @@ from core.data.sources import read_records
 from core.errors import BadRecord, DataError
 from core.record import Hypothesis, Prediction, Record
 from tasks.protein_alignment import TASK
+from tasks.protein_alignment.agreement import agreement
 from tasks.protein_alignment.alignment import cigar_of, consumed, fault, path_of, rows_of, spell, spelled, text_of
 from tasks.protein_alignment.codec import MOVES, codecs
 from tasks.protein_alignment.colours import conservation, strengths
@@ -177,7 +178,13 @@ def test_the_report_by_hand() -> None:
 def test_colour_is_for_what_is_conserved() -> None:
     rows = ("ILC", "VEC", "MK-")
     assert strengths(rows) == [{"hydrophobic": 1.0}, {}, {"cysteine": pytest.approx(0.35 + 0.65 / 3)}]
-    assert conservation(rows)[:2] == [1.0, pytest.approx(0.0)]
+    assert conservation(rows) == [1.0, pytest.approx(0.0), pytest.approx(2 / 3)]
+
+
+def test_what_agrees_is_the_same_letter() -> None:
+    assert agreement(("UxAbC-", "CXaDCA")) == ": *:* "
+    found = facts("UXAC", "Cxac")
+    assert (found.identical, found.similar) == (2, 3)
 
 
 def test_pictures_show_every_residue() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.report.attention import Attention, entropy_by_step
 from core.report.calibration import Reliability
-from core.report.charts import Chart, Series
+from core.report.charts import Chart, HeatMap, Series
 from core.report.exposure import Exposure
 from core.report.facts import number
 from core.report.page import Section, charts, folded, maps, table, text
@@ -32,16 +32,17 @@ def attention_section(found: Sequence[Attention], missing: str = "") -> Section:
         return Section("Attention", (text(NO_EXPLANATION, "note"),), missing=why)
     parts = [
         text(
-            "Rows are the tokens of the output, columns those of the source; the darker, the more. Mean of all layers and heads."
+            "Rows: tokens of the output; columns: of the source; the stronger the colour, the more (mean of all layers and heads)."
         )
     ]
-    shown = [one.map() for one in readable[:SHOWN]]
+    shown = [replace(one.map(), title=one.key) for one in readable[:SHOWN]]
     parts.append(maps(shown))
     first = readable[0]
     layers, heads = first.weights_LHTS.shape[:2]
-    every = [first.map(how="max")]
-    every += [first.map(layer, head) for layer in range(layers) for head in range(heads)] if layers * heads > 1 else []
-    parts.append(folded(f"the largest weight, and each of {layers} x {heads} heads, for {first.key}", maps(every)))
+    every: list[HeatMap] = []
+    if layers * heads > 1:
+        every = [first.map(how="max"), *(first.map(layer, head) for layer in range(layers) for head in range(heads))]
+        parts.append(folded(f"the largest weight, and each of {layers} x {heads} heads, for {first.key}", maps(every)))
     rows = [(one.key, one.alignment()) for one in readable[:SHOWN]]
     parts += [
         text("Alignments, as source-target pairs of token numbers (Pharaoh): where each token looked most."),

@@ -29,20 +29,21 @@ table { border-collapse: collapse; font-size: .92rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line) }
 th { font-weight: 600; white-space: nowrap } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 tr.own td { font-weight: 600 } code { font: .88em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem 1.4rem; margin: .8rem 0 }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 1rem 1.4rem; margin: .8rem 0 }
 .charts > div { min-width: 0 } .charts svg { width: 100%; height: auto; max-width: 40rem; display: block }
 .maps { display: flex; flex-wrap: wrap; gap: 1rem 1.6rem; align-items: flex-start }
 .maps > div { overflow-x: auto; max-width: 100% } .maps svg { display: block }
 details { margin: .6rem 0 } summary { cursor: pointer; font-weight: 600 }
-.example { background: var(--card); border-radius: .5rem; padding: .7rem .9rem; margin: .7rem 0; overflow-x: auto }
+.examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 28rem), 1fr)); gap: .7rem; align-items: start }
+.examples.wide { grid-template-columns: minmax(0, 1fr) }
+.example { background: var(--card); border-radius: .5rem; padding: .7rem .9rem; min-width: 0; overflow-x: auto }
 .example h3 { margin: 0 0 .4rem; font-size: .92rem; color: var(--faint); font-weight: 500; overflow-wrap: anywhere }
-.example dl { display: grid; grid-template-columns: minmax(4.5rem, auto) 1fr; gap: .2rem .9rem; margin: 0 }
+.example dl { display: grid; grid-template-columns: 4.8rem minmax(0, 1fr); gap: .2rem .9rem; margin: 0 }
 .example dt { color: var(--faint) } .example dd { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0 }
 mark { background: var(--mark); color: inherit } ins { text-decoration: none; border-bottom: 2px solid var(--good) }
 del { text-decoration: none; border-bottom: 2px dotted var(--bad) }
 .good { color: var(--good) } .bad { color: var(--bad) }
-@media (max-width: 40rem) { body { padding: .6rem .8rem 3rem; font-size: 15px } .example dl { grid-template-columns: 1fr }
-  .example dt { margin-top: .3rem } td, th { padding-right: .55rem } }
+@media (max-width: 40rem) { body { padding: .6rem .8rem 3rem; font-size: 15px } td, th { padding-right: .55rem } }
 @media print { :root { color-scheme: light; --ink: #000; --paper: #fff; --faint: #444; --line: #bbb; --card: #fff;
     --good: #1d7f4e; --bad: #b3352b; --mark: #ffe9a8 }
   body { font-size: 10.5pt; max-width: none; padding: 0 } nav { display: none } details > summary { display: none }

@@ -66,9 +66,10 @@ def scales(chart: Chart) -> tuple[tuple[float, float], tuple[float, float]]:
     xs = [x for one in chart.series for x in one.x]
     ys = [y for one in chart.series for y in one.y]
     low, high = limits(xs)
-    if chart.kind == "bars" and chart.series and len(chart.series[0].x) > 1:
-        half = (chart.series[0].x[1] - chart.series[0].x[0]) / 2
-        low, high = low - half, high + half
+    if chart.kind == "bars" and chart.series:
+        first = chart.series[0].x
+        half = (first[1] - first[0]) / 2 if len(first) > 1 else 2.5
+        low, high = xs[0] - half, xs[-1] + half
     bottom, top = limits(ys, from_zero=chart.from_zero or chart.kind == "bars")
     return (low, high), (bottom, top + 0.04 * (top - bottom))
 
@@ -114,7 +115,7 @@ def marks(chart: Chart) -> list[str]:
             if np.isfinite(x) and np.isfinite(y)
         ]
         if chart.kind == "bars" and not one.dashed:
-            wide = max(1.0, 0.9 * (WIDTH - LEFT - RIGHT) / max(len(one.x), 1))
+            wide = max(1.0, 0.9 * (WIDTH - LEFT - RIGHT) / max(len(one.x), 1)) if len(one.x) > 1 else 90.0
             drawn += [
                 f'<rect x="{x - wide / 2:.1f}" y="{min(y, floor):.1f}" width="{wide:.1f}" height="{abs(floor - y):.1f}" fill="{colour}"/>'
                 for x, y in points
@@ -129,7 +130,7 @@ def marks(chart: Chart) -> list[str]:
 
 
 def heat_map(chart: HeatMap, *, alone: bool = False) -> str:
-    """One picture of a pixel a cell, stretched, with the tokens beside it: the darker, the more."""
+    """One picture of a pixel a cell, stretched, with the tokens beside it: the stronger the colour, the more."""
     rows, columns = ([shortened(visible(one), LONGEST_LABEL) for one in names] for names in (chart.rows, chart.columns))
     left = 30 + 7.2 * max(map(len, rows), default=1)
     top = 44 + 6.2 * max(map(len, columns), default=1)

@@ -1,1 +1,263 @@
-"""`compare`: two runs on the same records."""
+"""`compare`: two runs on the same records, record by record: who wins where, and is the difference more than chance?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.config_tree import differences
+from core.errors import ConfigError, DataError
+from core.metrics.resampling import paired_randomisation
+from core.record import Prediction
+from core.report.charts import Chart, Series
+from core.report.examples import as_text, listed, marked
+from core.report.facts import interval, number, shown
+from core.report.page import Section, charts, page, table, text
+from core.run.answering import Answerer
+from core.run.evaluation import with_targets
+from core.run.folder import existing_run, read_json, write_text
+from core.run.prepared import SplitRecords, read_split
+from core.run.progress import progress_bar
+from core.run.scoring import Score, score
+from core.run.stored import StoredRun, load_run
+from core.task import Task
+
+if TYPE_CHECKING:
+    from core.looking import CompareArguments
+
+SHOWN = 5
+"""Records where each run wins most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two."""
+
+    name: str
+    run: StoredRun
+    predictions: list[Prediction]
+    scores: Mapping[str, Score]
+    seconds: float
+    facts: Mapping[str, Any]
+    result: Mapping[str, Any]
+
+    @property
+    def first(self) -> Score:
+        """By which records are won and lost."""
+        return next(iter(self.scores.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """B - A of one metric."""
+
+    name: str
+    value: float
+    p_value: float
+    better: str
+    """A, B or neither."""
+
+
+def compare(task: Task[Any], arguments: CompareArguments) -> int:
+    """Print the table; write a page where asked."""
+    output = arguments.output
+    if output is not None and not output.parent.is_dir():
+        raise ConfigError(f"--output {output}: no such folder {output.parent}")
+    runs = [load_run(task, existing_run(path), arguments.overrides) for path in arguments.runs]
+    found = with_targets(read_split(task, runs[0].config, arguments.split))
+    names = names_of(arguments.runs)
+    sides = [answered(task, run, name, found) for run, name in zip(runs, names, strict=True)]
+    unequal = unequal_signatures(sides)
+    measured = tested(sides)
+    alike = [one.name for one in measured]
+    sides = [replace(side, scores={name: side.scores[name] for name in alike}) for side in sides]
+    print(f"{task.name}, {arguments.split}: {len(found.records)} records of {arguments.runs[0]}'s data")
+    print("\n".join(plain_table(sides, measured)))
+    wins = won(sides)
+    print(
+        f"{sides[0].first.metric.name}, record by record: "
+        + ", ".join(f"{name} {len(rows)}" for name, rows in wins.items())
+    )
+    for reason in unequal:
+        print(reason)
+    if output is not None:
+        sections = [
+            scores_section(sides, measured, unequal),
+            items_section(sides, wins),
+            config_section(sides),
+            cost_section(sides),
+        ]
+        lead = [
+            text(
+                f"{task.name}, the same {len(found.records)} {arguments.split} records of the data of {names[0]}.",
+                "facts",
+            )
+        ]
+        write_text(output, page(f"{names[0]} and {names[1]}", lead, sections))
+        print(f"{output}: written")
+    return 0
+
+
+def names_of(paths: tuple[Path, Path]) -> tuple[str, str]:
+    """The folders' names where they differ, else the whole paths, else with a letter."""
+    first, second = (path.resolve().name for path in paths)
+    if first != second:
+        return first, second
+    return (str(paths[0]), str(paths[1])) if paths[0] != paths[1] else (f"{first} (A)", f"{second} (B)")
+
+
+def answered(task: Task[Any], run: StoredRun, name: str, found: SplitRecords) -> Side:
+    """Decode and score."""
+    answer = Answerer(task, run.config, run.codecs, run.model, run.rule)
+    begun = time.perf_counter()
+    with progress_bar(len(found.records), f"decoding with {name}") as advance:
+        predictions = answer(found.records, advance)
+    seconds = time.perf_counter() - begun
+    folder = run.folder
+    result = read_json(folder.metrics) if folder.metrics.is_file() else {}
+    scores = score(predictions, task.metrics(run.config.task))
+    return Side(name, run, predictions, scores, seconds, read_json(folder.facts), result)
+
+
+def unequal_signatures(sides: Sequence[Side]) -> list[str]:
+    """Metrics that are not the same computation in both runs, and so are not compared."""
+    one, other = (side.scores for side in sides)
+    return [
+        f"{name} is not compared: its signatures differ"
+        for name in one
+        if name in other and one[name].metric.signature != other[name].metric.signature
+    ]
+
+
+def tested(sides: Sequence[Side]) -> list[Difference]:
+    """By paired approximate randomisation (Noreen 1989), whole groups where records are not independent."""
+    one, other = (side.scores for side in sides)
+    groups = [prediction.record.meta.get("group") for prediction in sides[0].predictions]
+    grouped = groups if any(group is not None for group in groups) else None
+    found: list[Difference] = []
+    for name in one:
+        if name not in other or one[name].metric.signature != other[name].metric.signature:
+            continue
+        metric = one[name].metric
+        value = other[name].value - one[name].value
+        p = paired_randomisation(metric, one[name].rows, other[name].rows, groups=grouped)
+        gain = value if metric.higher_is_better else -value
+        better = "neither" if p >= 0.05 or not gain else sides[1].name if gain > 0 else sides[0].name
+        found.append(Difference(name, value, p, better))
+    if not found:
+        raise DataError("the two runs have no metric of the same signature: nothing can be compared")
+    return found
+
+
+def plain_table(sides: Sequence[Side], measured: Sequence[Difference]) -> list[str]:
+    """What a person reads."""
+    width = max(len("metric"), *(len(one.name) for one in measured))
+    wide = [max(22, len(side.name)) for side in sides]
+    head = f"{'metric':<{width}}" + "".join(f"  {side.name:>{size}}" for side, size in zip(sides, wide, strict=True))
+    lines = [f"{head}  {'difference':>10}  {'p':>6}  better"]
+    for one in measured:
+        cells = [f"{number(side.scores[one.name].value)} {interval(side.scores[one.name].interval)}" for side in sides]
+        row = "".join(f"  {cell:>{size}}" for cell, size in zip(cells, wide, strict=True))
+        lines.append(f"{one.name:<{width}}{row}  {one.value:>+10.3g}  {one.p_value:>6.3f}  {one.better}")
+    return lines
+
+
+def alone(side: Side) -> list[float]:
+    """The first metric of each record, the higher the better."""
+    first = side.first
+    sign = 1 if first.metric.higher_is_better else -1
+    return [sign * first.metric.score(first.rows[row : row + 1]) for row in range(len(first.rows))]
+
+
+def won(sides: Sequence[Side]) -> dict[str, list[int]]:
+    """Rows that each run answers better, the largest difference first; then the ties."""
+    one, other = (alone(side) for side in sides)
+    gain = [b - a for a, b in zip(one, other, strict=True)]
+    order = sorted(range(len(gain)), key=lambda row: (-abs(gain[row]), row))
+    return {
+        sides[0].name: [row for row in order if gain[row] < 0],
+        sides[1].name: [row for row in order if gain[row] > 0],
+        "ties": [row for row in order if gain[row] == 0],
+    }
+
+
+def scores_section(sides: Sequence[Side], measured: Sequence[Difference], unequal: Sequence[str]) -> Section:
+    """Values, intervals, p."""
+    rows = [
+        (
+            one.name,
+            *(f"{number(side.scores[one.name].value)} {interval(side.scores[one.name].interval)}" for side in sides),
+            f"{one.value:+.3g}",
+            f"{one.p_value:.3f}",
+            one.better,
+        )
+        for one in measured
+    ]
+    said = (
+        "p: how often a difference at least as large appears when answers are swapped by chance, record by record or group by "
+        "group (1,000 times). Below 0.05 one is called better; with several metrics one such p is less than it seems."
+    )
+    head = ("metric", *(side.name for side in sides), "difference", "p", "better")
+    return Section("Scores", (table(head, rows), text(said, "note"), *(text(one, "note") for one in unequal)))
+
+
+def items_section(sides: Sequence[Side], wins: Mapping[str, Sequence[int]]) -> Section:
+    """How many records each wins, and those that it wins by most."""
+    total = len(sides[0].predictions)
+    rows = [(name, f"{len(found):,}", f"{100 * len(found) / total:.1f} %") for name, found in wins.items()]
+    made = Chart(
+        "wins",
+        f"Records by who answers better ({sides[0].first.metric.name})",
+        "",
+        "records",
+        (Series("records", (0.0, 1.0, 2.0), [len(found) for found in wins.values()]),),
+        "bars",
+        x_ticks=[(float(n), name) for n, name in enumerate(wins)],
+    )
+    parts = [table(("better", "records", "share"), rows), charts((made,))]
+    scores = [alone(side) for side in sides]
+    for side in sides:
+        found = wins[side.name][:SHOWN]
+        parts.append(f"<h3>{escape(side.name)} is better by most</h3>")
+        if not found:
+            parts.append(text("nowhere", "note"))
+        parts.append(f'<div class="examples wide">{"".join(item(sides, row, scores) for row in found)}</div>')
+    return Section("Wins and losses", parts, charts=(made,))
+
+
+def item(sides: Sequence[Side], row: int, scores: Sequence[Sequence[float]]) -> str:
+    """One record with both answers."""
+    record = sides[0].predictions[row].record
+    target = as_text(record.target)
+    rows = [("source", escape(as_text(record.source))), ("reference", escape(target))]
+    rows += [
+        (f"{side.name}: {number(abs(own[row]))}", marked(side.predictions[row].output, target) or "<em>(empty)</em>")
+        for side, own in zip(sides, scores, strict=True)
+    ]
+    return f'<div class="example"><h3>{escape(record.key)}</h3>{listed(rows)}</div>'
+
+
+def config_section(sides: Sequence[Side]) -> Section:
+    """Where the two were told otherwise."""
+    changed = [(key, shown(old), shown(new)) for key, old, new in differences(*(side.run.config for side in sides))]
+    if not changed:
+        return Section("Settings", (text("The two configs are equal."),))
+    return Section("Settings", (table(("key", *(side.name for side in sides)), changed),))
+
+
+def cost_section(sides: Sequence[Side]) -> Section:
+    """What each took; hardware is named, since minutes on two machines do not compare."""
+    rows = [
+        ("parameters", *(f"{side.facts['parameters']:,}" for side in sides)),
+        ("training records", *(f"{side.facts['records']['train']:,}" for side in sides)),
+        ("training data, sha256 begins", *(str(side.facts["data"]["train"])[:16] for side in sides)),
+        ("training minutes", *(f"{side.result['minutes']:.1f}" if side.result else "not finished" for side in sides)),
+        ("steps", *(f"{side.result['step']:,}" if side.result else "not finished" for side in sides)),
+        ("seconds to decode, here", *(f"{side.seconds:.1f}" for side in sides)),
+        ("trained on", *(str(side.facts["environment"].get("hardware")) for side in sides)),
+    ]
+    return Section("Cost", (table(("what", *(side.name for side in sides)), rows),))

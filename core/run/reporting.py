@@ -161,7 +161,7 @@ def lead(seen: Seen) -> list[str]:
     facts = read_json(seen.folder.facts)
     first = next(iter(seen.scores.values()))
     said = (
-        f"A {seen.config.model.kind} of {facts['parameters']:,} parameters, trained on {facts['records']['train']:,} records of "
+        f"{seen.config.model.kind}, {facts['parameters']:,} parameters, trained on {facts['records']['train']:,} records of "
         f"{facts['data']['source']}. {first.metric.name} {number(first.value)} on {len(seen.predictions)} {seen.split} records."
     )
     return [text(said, "facts")]

@@ -12,8 +12,8 @@ class AlignmentConfig:
     """The [task] table."""
 
     lookahead: Literal["learned", "none"] = "learned"
-    """What the decoder is told of the way ahead: the log-probabilities of the three moves under a pair model (a soft
-    Needleman-Wunsch whose similarities and gap costs are learned), or nothing."""
+    """What the decoder is told: the log-probabilities of the three moves under a pair model (a soft Needleman-Wunsch whose
+    similarities and gap costs are learned, by place), or only which residues stand next and how alike they are."""
     simulated: AtLeast0 = 12_000
     """Training pairs simulated by msasim (for `vgenes`, beside the real ones)."""
     pairs: AtLeast1 = 12_000

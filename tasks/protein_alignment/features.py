@@ -28,6 +28,8 @@ LEAST = -12.0
 """Log-probabilities of moves are told down to this."""
 NATS = 0.3176
 """BLOSUM62's own scale: a score times this is a logarithm of odds (Karlin & Altschul, 1990)."""
+GAIN = 4.0
+"""What residues add in their places is learned so much faster than other weights."""
 FOLLOWING = [EOS, UNK, PAIR, FIRST, SECOND]
 FORBIDDEN = 20.0
 """So much lower are, to begin with, the logits of what cannot follow."""
@@ -49,7 +51,10 @@ class Prefix:
 
 
 class ToldPrefix(nn.Module):
-    """Encoder states of the next residues, a window of similarities, progress, and the moves' log-probabilities."""
+    """The moves' log-probabilities under a pair model; or (not learned) what stands next and how alike it is.
+
+    Told both, a model learns the families of its training by what stands next, and is worse than an untrained one on others.
+    """
 
     def __init__(self, width: int, *, learned: bool) -> None:
         super().__init__()
@@ -67,8 +72,8 @@ class ToldPrefix(nn.Module):
             self.gaps = nn.Parameter(torch.tensor([OPEN, EXTEND], dtype=torch.float32) * NATS)
 
     def width(self, model_width: int) -> int:
-        """What cannot follow, two states, the window, progress, and the moves."""
-        return len(FOLLOWING) + 2 * model_width + len(WINDOW) + 3 + (6 if self.learned else 0)
+        """What cannot follow, and the moves; or two states, the window, and progress."""
+        return len(FOLLOWING) + (6 if self.learned else 2 * model_width + len(WINDOW) + 3)
 
     def cache(self, hidden_BSD: Tensor, layout: Layout, source: Tensor) -> dict[str, Tensor]:
         """Similarities of all pairs of residues, and how good the ways ahead are from every cell."""
@@ -79,7 +84,7 @@ class ToldPrefix(nn.Module):
             inside_BN = torch.arange(place_BN.shape[1], device=n_B.device) < n_B[:, None]
             inside_BM = torch.arange(place_BM.shape[1], device=n_B.device) < m_B[:, None]
             first_BND, second_BMD = rows(hidden_BSD, place_BN), rows(hidden_BSD, place_BM)
-            own_BN5, own_BM5 = self.own(first_BND), self.own(second_BMD)
+            own_BN5, own_BM5 = GAIN * self.own(first_BND), GAIN * self.own(second_BMD)
             one_BNd, other_BMd = self.compare(first_BND) / math.sqrt(self.compared), self.compare(second_BMD)
             letter_BNV = self.substitution[source.gather(1, place_BN)]
             letter_BMV = F.one_hot(source.gather(1, place_BM), letter_BNV.shape[2]).to(letter_BNV.dtype)
@@ -142,18 +147,13 @@ class ToldPrefix(nn.Module):
         """What is told where so much is consumed."""
         hidden, cache = memory.hidden_BSD, memory.cache
         n_B1, m_B1, similar = cache[TOLD + "first"][:, None], cache[TOLD + "second"][:, None], cache[TOLD + "similar"]
-        states = [rows(hidden, i_BT), rows(hidden, (n_B1 + 1 + j_BT).clamp(max=hidden.shape[1] - 1))]
-        step_W, side_W = torch.tensor(WINDOW, device=i_BT.device).unbind(1)
-        row_BTW, column_BTW = i_BT[..., None] + step_W + PAD_CELLS, j_BT[..., None] + side_W + PAD_CELLS
-        cell_BTW = row_BTW * similar.shape[2] + column_BTW
-        window_BTW = similar.flatten(1).gather(1, cell_BTW.flatten(1)).view(cell_BTW.shape)
-        real = window_BTW.dtype
-        done_BT, done_too_BT = (i_BT / n_B1.clamp(min=1)).to(real), (j_BT / m_B1.clamp(min=1)).to(real)
-        ahead_BT = (((n_B1 - i_BT) - (m_B1 - j_BT)) / 8).to(real).tanh()
         possible = legal(n_B1 - i_BT, m_B1 - j_BT, last_BT == 2)[..., FOLLOWING]
-        told = [possible.to(real) - 1, *states, window_BTW, torch.stack([done_BT, done_too_BT, ahead_BT], -1)]
+        told = [possible.to(similar.dtype) - 1]
         if self.learned:
             told.append(self.moves(i_BT, j_BT, last_BT, cache))
+        else:
+            told += [rows(hidden, i_BT), rows(hidden, (n_B1 + 1 + j_BT).clamp(max=hidden.shape[1] - 1))]
+            told += [window(similar, i_BT, j_BT), progress(i_BT, j_BT, n_B1, m_B1).to(similar.dtype)]
         return torch.cat([one.to(hidden.dtype) for one in told], -1)
 
     def moves(self, i_BT: Tensor, j_BT: Tensor, last_BT: Tensor, cache: dict[str, Tensor]) -> Tensor:
@@ -186,6 +186,20 @@ def scores() -> Tensor:
     table = torch.zeros(begin + len(LETTERS), begin + len(LETTERS))
     table[begin:, begin:] = torch.tensor([[float(given[one, other]) for other in LETTERS] for one in LETTERS])
     return table
+
+
+def window(similar_BNM: Tensor, i_BT: Tensor, j_BT: Tensor) -> Tensor:
+    """The similarities around a cell, [B, T, W]."""
+    step_W, side_W = torch.tensor(WINDOW, device=i_BT.device).unbind(1)
+    row_BTW, column_BTW = i_BT[..., None] + step_W + PAD_CELLS, j_BT[..., None] + side_W + PAD_CELLS
+    cell_BTW = row_BTW * similar_BNM.shape[2] + column_BTW
+    return similar_BNM.flatten(1).gather(1, cell_BTW.flatten(1)).view(cell_BTW.shape)
+
+
+def progress(i_BT: Tensor, j_BT: Tensor, n_B1: Tensor, m_B1: Tensor) -> Tensor:
+    """The shares that are consumed, and which sequence has more left, [B, T, 3]."""
+    ahead_BT = (((n_B1 - i_BT) - (m_B1 - j_BT)) / 8).tanh()
+    return torch.stack([i_BT / n_B1.clamp(min=1), j_BT / m_B1.clamp(min=1), ahead_BT], -1)
 
 
 def places(n_B: Tensor, m_B: Tensor, most: int) -> tuple[Tensor, Tensor]:

@@ -34,8 +34,8 @@ def solve(cfg: AlignmentConfig, codecs: Codecs, search: Solve, records: Sequence
             found = [multiple(cfg, search, record)]
         answers.append(Prediction(record, tuple(found)))
         for one in found:
-            wrong = fault(rows_of(one.output), record.source)
-            assert not wrong, f"{record.key}: an answer that is no alignment of its sequences: {wrong}"
+            if wrong := fault(rows_of(one.output), record.source):
+                raise AssertionError(f"{record.key}: an answer that is no alignment of its sequences: {wrong}")
     return answers
 
 

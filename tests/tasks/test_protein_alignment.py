@@ -95,7 +95,7 @@ def test_what_is_no_alignment_says_why(rows: tuple[str, ...], said: str) -> None
 
 def test_answers_of_other_tools_are_found_in_any_order_and_case() -> None:
     source = ("MKv", "MKAV", "MV")
-    answer = "M-V\nMKV".replace("M-V", "mk-v").split("\n")[0] + "\nMKAV\nM--V"
+    answer = "mk-v\nMKAV\nM--V"
     assert rows_from("M..V\nMK.V\nMKAV", source) == ("MK-V", "MKAV", "M--V")
     assert rows_from(answer, source) == ("mk-v", "MKAV", "M--V")
     assert rows_from(answer, source, exact=True) is None

@@ -35,19 +35,20 @@ def build(
         raise Impossible(
             "ctc", "a CTC head reads words off the source's places, it cannot copy them; use one of the two"
         )
+    own_width = cfg.encoder_width or cfg.width
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         match cfg:
             case TransformerConfig():
                 encoder, decoder = TransformerEncoder(cfg), TransformerDecoder(cfg)
             case RNNConfig():
-                encoder = RecurrentEncoder(cfg.cell, cfg.width, cfg.encoder_layers, cfg.dropout)
+                encoder = RecurrentEncoder(cfg.cell, own_width, cfg.encoder_layers, cfg.dropout, out=cfg.width)
                 decoder = RecurrentDecoder(cfg)
             case _:
                 assert_never(cfg)
         target = embedding(codecs.target.size, cfg.width)
-        front = make_front(codecs.source, cfg.width, target if tie == "all" else None, cfg.subsample)
-        output = embedding(codecs.target.size, cfg.width) if tie == "none" else Borrowed(target)
+        front = make_front(codecs.source, own_width, target if tie in ("all", "embeddings") else None, cfg.subsample)
+        output = embedding(codecs.target.size, cfg.width) if tie in ("none", "embeddings") else Borrowed(target)
         head = CopyingHead(output, own_ids=codecs.shared) if cfg.copy else Head(output)
         if isinstance(features, LearnedFeatures):
             features = features.make(cfg.width)
@@ -60,10 +61,15 @@ def build(
         return Seq2Seq(front, encoder, target, decoder, head, features, told, said, ctc=ctc, ctc_weight=cfg.ctc)
 
 
-def tying(cfg: ModelConfig, codecs: Codecs) -> Literal["all", "target", "none"]:
-    """Which matrices are one: source, target and output; target and output; or none."""
-    if cfg.tie == "all" and not codecs.shared:
-        raise Impossible("tie", "'all' needs one vocabulary for source and target; this task has two: use 'target'")
+def tying(cfg: ModelConfig, codecs: Codecs) -> Literal["all", "target", "embeddings", "none"]:
+    """Which matrices are one: source, target and output; target and output; source and target; or none."""
+    alike = (cfg.encoder_width or cfg.width) == cfg.width
+    if cfg.tie in ("all", "embeddings") and not codecs.shared:
+        reason = f"{cfg.tie!r} needs one vocabulary for source and target; this task has two: use 'target'"
+        raise Impossible("tie", reason)
+    if cfg.tie in ("all", "embeddings") and not alike:
+        reason = f"{cfg.tie!r} needs one width, and the encoder's is {cfg.encoder_width}, not {cfg.width}: use 'target'"
+        raise Impossible("tie", reason)
     if cfg.tie == "auto":
-        return "all" if codecs.shared else "target"
+        return "all" if codecs.shared and alike else "target"
     return cfg.tie

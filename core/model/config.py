@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
-from core.config import AtLeast1, Dropout, Impossible, Share, config
+from core.config import AtLeast0, AtLeast1, Dropout, Impossible, Share, config
 
 
 @config
 class TransformerConfig:
-    """An encoder-decoder of attention blocks (Vaswani et al., 2017), pre-norm."""
+    """An encoder-decoder of attention blocks (Vaswani et al., 2017)."""
 
     kind: Literal["transformer"] = "transformer"
     width: AtLeast1 = 256
@@ -24,15 +25,31 @@ class TransformerConfig:
     """Width inside the feed-forward blocks."""
     activation: Literal["relu", "gelu", "swiglu"] = "relu"
     """Inside the feed-forward blocks; `swiglu` has a gate, and so a third matrix."""
+    encoder_width: AtLeast0 = 0
+    """Of source embeddings and inside the encoder, whose states are then mapped to `width`; 0: as `width`."""
+    encoder_heads: AtLeast0 = 0
+    """Must divide the encoder's width; 0: as `heads`."""
+    encoder_inner: AtLeast0 = 0
+    """Inside the encoder's feed-forward blocks; 0: as `inner`."""
+    kv_heads: AtLeast0 = 0
+    """Heads of keys and values, each for as many heads of queries: 1 is multi-query (Shazeer, 2019), between is
+    grouped-query attention (Ainslie et al., 2023); 0: as `heads`."""
     norm: Literal["layer", "rms"] = "layer"
-    """LayerNorm or RMSNorm, before each block and at the end."""
-    positions: Literal["sinusoidal", "rotary"] = "rotary"
-    """Added to the embeddings, or turned into queries and keys."""
+    """LayerNorm (Ba et al., 2016) or RMSNorm (Zhang & Sennrich, 2019)."""
+    norm_place: Literal["pre", "post"] = "pre"
+    """Before each part of a block and at the end (Xiong et al., 2020), or after each sum (Vaswani et al., 2017)."""
+    positions: Literal["sinusoidal", "learned", "rotary", "relative", "alibi"] = "rotary"
+    """Added to the embeddings, computed or learned; turned into queries and keys (Su et al., 2021); or a bias on the scores,
+    learned by distance (Raffel et al., 2020) or linear in it (Press et al., 2022; here in both directions on the source)."""
+    learned_positions: AtLeast1 = 1024
+    """Places that `learned` tells apart; those further on are taken for the last."""
     dropout: Dropout = 0.1
     """On embeddings and on every block's output; attention weights keep theirs (as Marian does)."""
-    tie: Literal["auto", "all", "target", "none"] = "auto"
-    """Share matrices between source embedding, target embedding and output: `auto` is `all`
-    where the vocabulary is shared, else `target`."""
+    layer_drop: Dropout = 0.0
+    """Probability by which training leaves out a block, for a whole batch (Fan et al., 2020)."""
+    tie: Literal["auto", "all", "target", "embeddings", "none"] = "auto"
+    """Matrices that are one: source embedding, target embedding and output (`all`), target embedding and output (`target`) or
+    both embeddings. `auto` is `all` where there is one vocabulary and one width, else `target`."""
     subsample: Literal[1, 2, 4, 8] = 1
     """Frames as source: so many become one, by convolutions before the encoder."""
     ctc: Share = 0.0
@@ -41,10 +58,25 @@ class TransformerConfig:
     """Say words of the source, unknown ones too, by pointing at them (a pointer-generator head)."""
 
     def __post_init__(self) -> None:
-        if self.width % self.heads:
-            raise Impossible("heads", f"{self.heads} heads do not divide a width of {self.width}")
-        if self.positions == "rotary" and (self.width // self.heads) % 2:
-            raise Impossible("heads", f"rotary positions need an even width per head, not {self.width // self.heads}")
+        own = self.encoder_width or self.width, self.encoder_heads or self.heads
+        sides = (("heads", self.width, self.heads), ("encoder_heads" if self.encoder_heads else "heads", *own))
+        for key, width, heads in sides:
+            if width % heads:
+                raise Impossible(key, f"{heads} heads do not divide a width of {width}")
+            if self.positions == "rotary" and (width // heads) % 2:
+                raise Impossible(key, f"rotary positions need an even width per head, not {width // heads}")
+            if self.kv_heads and heads % self.kv_heads:
+                raise Impossible("kv_heads", f"{self.kv_heads} heads of keys cannot serve {heads} heads evenly")
+
+    @property
+    def groups(self) -> int:
+        """Heads of keys and values."""
+        return self.kv_heads or self.heads
+
+    def of_encoder(self) -> TransformerConfig:
+        """With the encoder's sizes as the model's."""
+        heads, inner = self.encoder_heads or self.heads, self.encoder_inner or self.inner
+        return replace(self, width=self.encoder_width or self.width, heads=heads, inner=inner)
 
 
 @config
@@ -56,6 +88,8 @@ class RNNConfig:
     """The recurrent unit, of encoder and decoder alike."""
     width: AtLeast1 = 256
     """Of embeddings, states and attention; the bidirectional encoder gives half of it to each direction."""
+    encoder_width: AtLeast0 = 0
+    """Of source embeddings and inside the encoder, whose states are then mapped to `width`; 0: as `width`."""
     encoder_layers: AtLeast1 = 1
     """Bidirectional layers that read the source."""
     decoder_layers: AtLeast1 = 1
@@ -64,8 +98,8 @@ class RNNConfig:
     """How the decoder looks at the source."""
     dropout: Dropout = 0.1
     """On embeddings, between layers and before the output."""
-    tie: Literal["auto", "all", "target", "none"] = "auto"
-    """Share matrices between source embedding, target embedding and output, as for the Transformer."""
+    tie: Literal["auto", "all", "target", "embeddings", "none"] = "auto"
+    """Matrices that are one among source embedding, target embedding and output, as for the Transformer."""
     subsample: Literal[1, 2, 4, 8] = 1
     """Frames as source: so many become one, by convolutions before the encoder."""
     ctc: Share = 0.0
@@ -74,8 +108,9 @@ class RNNConfig:
     """Say words of the source, unknown ones too, by pointing at them (a pointer-generator head)."""
 
     def __post_init__(self) -> None:
-        if self.width % 2:
-            raise Impossible("width", f"{self.width} cannot be halved between the two directions of the encoder")
+        key = "encoder_width" if self.encoder_width else "width"
+        if (self.encoder_width or self.width) % 2:
+            raise Impossible(key, f"{getattr(self, key)} cannot be halved between the two directions of the encoder")
 
 
 ModelConfig = TransformerConfig | RNNConfig

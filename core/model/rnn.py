@@ -37,15 +37,10 @@ class RecurrentDecoder(nn.Module):
         """The memory as attention compares it."""
         return {"key": self.attention_layer.key(memory_BSD)}
 
-    def forward(self, x_BTD: Tensor, memory: Memory) -> Tensor:
+    def forward(
+        self, x_BTD: Tensor, memory: Memory, *, back: list[Tensor] | None = None, across: list[Tensor] | None = None
+    ) -> Tensor:
         """All positions under teacher forcing."""
-        return self._read(x_BTD, memory)[0]
-
-    def attention(self, x_BTD: Tensor, memory: Memory) -> Tensor:
-        """Where it looks meanwhile, [1, B, 1, T, S]."""
-        return torch.cat(self._read(x_BTD, memory)[1], dim=1)[None, :, None]
-
-    def _read(self, x_BTD: Tensor, memory: Memory) -> tuple[Tensor, list[Tensor]]:
         x_BTD = self.dropout(x_BTD)
         kept, context_B1D = self._first(memory, 1)
         out: list[Tensor] = []
@@ -56,7 +51,9 @@ class RecurrentDecoder(nn.Module):
             out.append(hidden_B1D)
             contexts.append(context_B1D)
             looks.append(look_B1S)
-        return self._said(x_BTD, torch.cat(out, dim=1), torch.cat(contexts, dim=1)), looks
+        if across is not None:
+            across.append(torch.cat(looks, dim=1)[:, None])
+        return self._said(x_BTD, torch.cat(out, dim=1), torch.cat(contexts, dim=1))
 
     def start(self, memory: Memory, beams: int) -> State:
         """Before BOS."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from core.codec.types import UNK
@@ -26,7 +27,9 @@ OWN = "decoder."
 class Encoder(Protocol):
     """Embedded source -> memory."""
 
-    def __call__(self, x_BSD: Tensor, layout: Layout) -> Tensor: ...
+    def __call__(self, x_BSD: Tensor, layout: Layout, looks: list[Tensor] | None = None) -> Tensor:
+        """Weights of attention are appended to `looks`, where one is given, [B, H, S, S] a layer."""
+        ...
 
 
 class Decoder(Protocol):
@@ -36,12 +39,14 @@ class Decoder(Protocol):
         """What every step needs of the memory, every tensor [B, ...]."""
         ...
 
-    def __call__(self, x_BTD: Tensor, memory: Memory) -> Tensor:
-        """Hidden states under teacher forcing."""
-        ...
+    def __call__(
+        self, x_BTD: Tensor, memory: Memory, *, back: list[Tensor] | None = None, across: list[Tensor] | None = None
+    ) -> Tensor:
+        """Hidden states under teacher forcing.
 
-    def attention(self, x_BTD: Tensor, memory: Memory) -> Tensor:
-        """Where it looks meanwhile, [L, B, H, T, S]."""
+        Weights of attention are appended where asked for: into the prefix [B, H, T, T] to `back`, into the memory
+        [B, H, T, S] to `across`, a layer each.
+        """
         ...
 
     def start(self, memory: Memory, beams: int) -> State:
@@ -106,15 +111,27 @@ class Seq2Seq(nn.Module):
         said = self.head.loss(self(batch, memory), batch.wanted_BT, memory, smoothing=smoothing, legal=legal_BTV)
         return (1.0 - self.ctc_weight) * said + heard
 
-    def attention(self, batch: Batch) -> Tensor:
-        """Where the decoder looks under teacher forcing, [L, B, H, T, S]; L = H = 1 for a recurrent one."""
-        memory = self.encode(batch)
-        return self.decoder.attention(self._given(batch.given_BT, memory)[0], memory)
+    def attention(self, batch: Batch, of: Literal["cross", "encoder", "decoder"] = "cross") -> Tensor:
+        """Where the decoder looks in the source under teacher forcing, [L, B, H, T, S]; L = H = 1 for most recurrent ones.
 
-    def encode(self, batch: Batch) -> Memory:
-        """Read the sources, once."""
+        `encoder` [L, B, H, S, S] and `decoder` [L, B, H, T, T]: where each side looks in itself. L = 0 where there is no such
+        attention.
+        """
+        looks: list[Tensor] = []
+        memory = self.encode(batch, looks if of == "encoder" else None)
+        if of != "encoder":
+            x_BTD = self._given(batch.given_BT, memory)[0]
+            back, across = (looks, None) if of == "decoder" else (None, looks)
+            self.decoder(x_BTD, memory, back=back, across=across)
+        if looks:
+            return torch.stack(looks)
+        (B, T), S = batch.given_BT.shape, memory.hidden_BSD.shape[1]
+        return memory.hidden_BSD.new_zeros(0, B, 0, S if of == "encoder" else T, T if of == "decoder" else S)
+
+    def encode(self, batch: Batch, looks: list[Tensor] | None = None) -> Memory:
+        """Read the sources, once; where the encoder looks is appended to `looks`, where one is given."""
         x_BSD, layout = self.front(batch.source, batch.layout)
-        hidden_BSD = self.encoder(x_BSD, layout)
+        hidden_BSD = self.encoder(x_BSD, layout) if looks is None else self.encoder(x_BSD, layout, looks)
         words = batch.copy.extended_BS if batch.copy is not None else None
         cache = self.decoder.cache(hidden_BSD) | self.head.cache(hidden_BSD, layout, batch.source, words)
         if isinstance(self.features, FeaturesOfSources):

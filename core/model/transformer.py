@@ -1,7 +1,9 @@
-"""Transformer encoder and decoder (Vaswani et al., 2017), pre-norm with a final norm.
+"""Transformer encoder and decoder (Vaswani et al., 2017), pre-norm with a final norm, or post-norm.
 
 The decoder's cache is a tree: keys and values are appended and never reordered; which of them a hypothesis descends
 from is a mask, and the mask is all that `select` gathers.
+
+Layer drop (Fan et al., 2020): in training each block is left out with this probability, for a whole batch; nothing is scaled.
 """
 
 from __future__ import annotations
@@ -14,29 +16,35 @@ from torch import Tensor, nn
 
 from core.model.config import TransformerConfig
 from core.model.state import Memory, State
-from core.nn.dropout import Dropout
+from core.nn.dropout import Dropout, left_out
 from core.nn.layout import Layout
-from core.nn.positions import Turn, rotation, sinusoids
-from core.nn.transformer import DecoderBlock, EncoderBlock, Pair, make_norm
+from core.nn.linear import matrix
+from core.nn.places import Places, Where
+from core.nn.transformer import DecoderBlock, EncoderBlock, Looks, Pair, make_norm
 
 # B batch, S source, T target, K hypotheses, D width, H heads, d width of a head, N tokens of all hypotheses so far
 
 
 class TransformerEncoder(nn.Module):
-    """Symbols with their positions, through all blocks."""
+    """Symbols with their positions, through all blocks; a wider or narrower encoder is mapped to the model's width."""
 
     def __init__(self, cfg: TransformerConfig) -> None:
         super().__init__()
-        self.cfg = cfg
-        self.blocks = nn.ModuleList(EncoderBlock(cfg) for _ in range(cfg.encoder_layers))
-        self.norm, self.dropout = make_norm(cfg), Dropout(cfg.dropout)
+        own = cfg.of_encoder()
+        self.blocks = nn.ModuleList(EncoderBlock(own) for _ in range(cfg.encoder_layers))
+        self.norm, self.dropout, self.drop = final_norm(own), Dropout(cfg.dropout), cfg.layer_drop
+        self.places = places(own, both_ways=True)
+        self.resize = matrix(own.width, cfg.width) if own.width != cfg.width else None
 
-    def forward(self, x_BSD: Tensor, layout: Layout) -> Tensor:
-        x_BSD, turn = placed(x_BSD, layout.positions, self.cfg)
+    def forward(self, x_BSD: Tensor, layout: Layout, looks: Looks | None = None) -> Tensor:
+        x_BSD, turn = self.places(x_BSD, layout.positions)
+        where = Where(turn, self.places.bias(layout.positions, layout.positions))
         x_BSD = self.dropout(x_BSD)
         for block in self.blocks:
-            x_BSD = block(x_BSD, layout, turn)
-        return self.norm(x_BSD)
+            if not left_out(self.drop, training=self.training):
+                x_BSD = block(x_BSD, layout, where, looks)
+        x_BSD = self.norm(x_BSD)
+        return x_BSD if self.resize is None else self.resize(x_BSD)
 
 
 class TransformerDecoder(nn.Module):
@@ -44,9 +52,9 @@ class TransformerDecoder(nn.Module):
 
     def __init__(self, cfg: TransformerConfig) -> None:
         super().__init__()
-        self.cfg = cfg
         self.blocks = nn.ModuleList(DecoderBlock(cfg) for _ in range(cfg.decoder_layers))
-        self.norm, self.dropout = make_norm(cfg), Dropout(cfg.dropout)
+        self.norm, self.dropout, self.drop = final_norm(cfg), Dropout(cfg.dropout), cfg.layer_drop
+        self.places = places(cfg, both_ways=False)
 
     def cache(self, memory_BSD: Tensor) -> dict[str, Tensor]:
         """Each layer's keys and values of the memory."""
@@ -55,29 +63,21 @@ class TransformerDecoder(nn.Module):
             made[f"{n}.key"], made[f"{n}.value"] = block.cross.project(memory_BSD)
         return made
 
-    def forward(self, x_BTD: Tensor, memory: Memory) -> Tensor:
+    def forward(
+        self, x_BTD: Tensor, memory: Memory, *, back: Looks | None = None, across: Looks | None = None
+    ) -> Tensor:
         """All positions under teacher forcing."""
-        x_BTD, turn = self._begin(x_BTD)
+        position_1T = torch.arange(x_BTD.shape[1], device=x_BTD.device)[None]
+        x_BTD, turn = self.places(x_BTD, position_1T)
+        where = Where(turn, self.places.bias(position_1T, position_1T))
+        x_BTD = self.dropout(x_BTD)
         for n, block in self._layers():
-            x_BTD = block(x_BTD, _pair(memory.cache, n), memory.layout, turn)
+            if not left_out(self.drop, training=self.training):
+                x_BTD = block(x_BTD, _pair(memory.cache, n), memory.layout, where, back=back, across=across)
         return self.norm(x_BTD)
-
-    def attention(self, x_BTD: Tensor, memory: Memory) -> Tensor:
-        """Where each layer looks meanwhile, [L, B, H, T, S]."""
-        x_BTD, turn = self._begin(x_BTD)
-        looks: list[Tensor] = []
-        for n, block in self._layers():
-            x_BTD = block.prefix(x_BTD, turn)
-            looks.append(block.looks(x_BTD, _pair(memory.cache, n), memory.layout))
-            x_BTD = block.after(x_BTD, _pair(memory.cache, n), memory.layout)
-        return torch.stack(looks)
 
     def _layers(self) -> Iterator[tuple[int, DecoderBlock]]:
         return enumerate(cast(Iterable[DecoderBlock], self.blocks))
-
-    def _begin(self, x_BTD: Tensor) -> tuple[Tensor, Turn | None]:
-        x_BTD, turn = placed(x_BTD, torch.arange(x_BTD.shape[1], device=x_BTD.device)[None], self.cfg)
-        return self.dropout(x_BTD), turn
 
     def start(self, memory: Memory, beams: int) -> State:
         """Nothing said yet."""
@@ -89,13 +89,15 @@ class TransformerDecoder(nn.Module):
         """One more token of each hypothesis: K query rows over the source's one memory and one tree."""
         B, K, _ = x_BKD.shape
         position_11 = torch.full((1, 1), state["ancestor"].shape[2] // K, device=x_BKD.device)
-        x_BKD, turn = placed(x_BKD, position_11, self.cfg)
+        x_BKD, turn = self.places(x_BKD, position_11)
         itself_BKK = torch.eye(K, dtype=torch.bool, device=x_BKD.device).expand(B, K, K)
         ancestor_BKN = torch.cat([state["ancestor"], itself_BKK], dim=2)
+        position_1N = torch.arange(ancestor_BKN.shape[2], device=x_BKD.device)[None] // K
+        where = Where(turn, self.places.bias(position_11, position_1N))
         grown: State = {"ancestor": ancestor_BKN}
         for n, block in self._layers():
             known, past = _pair(memory.cache, n), _pair(state, n)
-            x_BKD, now = block.step(x_BKD, known, memory.layout, turn, past, ancestor_BKN)
+            x_BKD, now = block.step(x_BKD, known, memory.layout, where, past, ancestor_BKN)
             grown[f"{n}.key"], grown[f"{n}.value"] = now
         return self.norm(x_BKD), grown
 
@@ -106,11 +108,14 @@ class TransformerDecoder(nn.Module):
         return {**state, "ancestor": ancestor_BKN.gather(1, index_BKN)}
 
 
-def placed(x_BTD: Tensor, position_BT: Tensor, cfg: TransformerConfig) -> tuple[Tensor, Turn | None]:
-    """Positions added, or the rotation that attention will apply."""
-    if cfg.positions == "rotary":
-        return x_BTD, rotation(position_BT, cfg.width // cfg.heads, x_BTD.dtype)
-    return x_BTD + sinusoids(position_BT, cfg.width, x_BTD.dtype), None
+def places(cfg: TransformerConfig, *, both_ways: bool) -> Places:
+    """Of one side."""
+    return Places(cfg.positions, cfg.width, cfg.heads, rows=cfg.learned_positions, both_ways=both_ways)
+
+
+def final_norm(cfg: TransformerConfig) -> nn.Module:
+    """Post-norm blocks have one at their end already."""
+    return make_norm(cfg) if cfg.norm_place == "pre" else nn.Identity()
 
 
 def _pair(named: dict[str, Tensor], layer: int) -> Pair:

@@ -26,6 +26,11 @@ class Dropout(nn.Module):
         return x * scaled_mask(x, self.rate) if x.device.type == "cpu" else F.dropout(x, self.rate)
 
 
+def left_out(rate: float, *, training: bool) -> bool:
+    """Whether a whole layer is; drawn from torch's global generator of the CPU, so that no device is waited for."""
+    return training and rate > 0 and torch.rand((), device="cpu").item() < rate
+
+
 def scaled_mask(x: Tensor, rate: float) -> Tensor:
     """Of the shape of x: 0 where a value is dropped, 1 / (1 - rate) where it stays."""
     dropped = min(max(round(LEVELS * rate), 1), LEVELS - 1)

@@ -85,14 +85,16 @@ class RecurrentEncoder(nn.Module):
     neither direction has anything left to read: no packing, so no lengths on the host, so no waiting for a device.
     """
 
-    def __init__(self, kind: Kind, width: int, layers: int, dropout: float) -> None:
+    def __init__(self, kind: Kind, width: int, layers: int, dropout: float, *, out: int) -> None:
+        """`out`: the width to which its own is mapped in the end."""
         super().__init__()
         make = nn.GRU if kind == "gru" else nn.LSTM
         self.forwards = nn.ModuleList(make(width, width // 2, batch_first=True) for _ in range(layers))
         self.backwards = nn.ModuleList(make(width, width // 2, batch_first=True) for _ in range(layers))
+        self.resize = matrix(width, out) if width != out else None
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_BSD: Tensor, layout: Layout) -> Tensor:
+    def forward(self, x_BSD: Tensor, layout: Layout, looks: list[Tensor] | None = None) -> Tensor:
         place_S = torch.arange(x_BSD.shape[1], device=x_BSD.device)
         turned_BS = torch.where(layout.mask_BS, layout.lengths[:, None] - 1 - place_S, place_S)
         whole = torch.autocast("cpu", enabled=False)  # a CPU without bf16 hardware has no LSTM layer in bf16
@@ -102,6 +104,7 @@ class RecurrentEncoder(nn.Module):
                 there_BSd, _ = ahead(x_BSD)
                 back_BSd, _ = back(_reordered(x_BSD, turned_BS))
                 x_BSD = torch.cat([there_BSd, _reordered(back_BSd, turned_BS)], dim=-1)
+        x_BSD = x_BSD if self.resize is None else self.resize(x_BSD).to(x_BSD.dtype)
         return self.dropout(x_BSD) * layout.mask_BS[..., None].to(x_BSD.dtype)
 
 

@@ -79,10 +79,13 @@ def small(cfg: ModelConfig) -> ModelConfig:
     match cfg:
         case TransformerConfig():
             layers = {"encoder_layers": min(cfg.encoder_layers, 2), "decoder_layers": min(cfg.decoder_layers, 2)}
-            return replace(cfg, width=16, heads=2 if cfg.heads > 1 else 1, inner=24, **layers)
+            sizes = {"heads": 2 if cfg.heads > 1 else 1, "inner": 24, "encoder_width": 24 if cfg.encoder_width else 0}
+            if cfg.kv_heads:
+                sizes |= {"heads": 4, "encoder_heads": 0, "kv_heads": min(cfg.kv_heads, 2)}
+            return replace(cfg, width=16, **sizes, **layers)
         case RNNConfig():
             layers = {"encoder_layers": min(cfg.encoder_layers, 2), "decoder_layers": min(cfg.decoder_layers, 2)}
-            return replace(cfg, width=16, **layers)
+            return replace(cfg, width=16, encoder_width=24 if cfg.encoder_width else 0, **layers)
 
 
 def tiny_models() -> dict[str, ModelConfig]:
@@ -97,6 +100,17 @@ def tiny_models() -> dict[str, ModelConfig]:
     for cell in ("gru", "lstm"):
         for layers in (1, 2):
             models[f"rnn-{cell}-{layers}"] = small(RNNConfig(cell=cell, encoder_layers=layers, decoder_layers=layers))
+    # Each further choice at least once, beside a different one of the others.
+    models["transformer-learned-post-grouped"] = small(
+        TransformerConfig(positions="learned", learned_positions=5, norm_place="post", kv_heads=2)
+    )
+    models["transformer-relative-post-wider-encoder"] = small(
+        TransformerConfig(positions="relative", norm="rms", norm_place="post", encoder_width=24)
+    )
+    models["transformer-alibi-one-head-of-keys"] = small(
+        TransformerConfig(positions="alibi", kv_heads=1, layer_drop=0.5)
+    )
+    models["rnn-wider-encoder"] = small(RNNConfig(encoder_width=24))
     models["transformer-copy"] = small(TransformerConfig(copy=True))
     models["transformer-copy-untied"] = small(
         TransformerConfig(norm="rms", positions="sinusoidal", copy=True, tie="none")

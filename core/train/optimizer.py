@@ -14,7 +14,9 @@ def make_optimizers(model: nn.Module, cfg: TrainConfig) -> list[torch.optim.Opti
     named = list(model.named_parameters())
     by_muon = cfg.optimizer == "muon"
     layered = {
-        name for name, one in named if by_muon and one.ndim == 2 and name.split(".")[0] in ("encoder", "decoder")
+        name
+        for name, one in named
+        if by_muon and one.ndim == 2 and name.split(".")[0] in ("encoder", "decoder") and getattr(one, "parts", 1)
     }
     rest = [(name, one) for name, one in named if name not in layered]
     groups = [

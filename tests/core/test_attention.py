@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.nn.attention import AdditiveAttention, attend, attention_weights
+from core.nn.attention import AdditiveAttention, attend
 from core.nn.dropout import Dropout
 from core.nn.layout import Padded
 from core.nn.positions import rotate, rotation, sinusoids
@@ -56,7 +56,9 @@ def test_attend_is_torchs_with_and_without_gradients(causal: bool, padded: bool,
         torch.testing.assert_close(
             attend(query, key, value, layout=layout, causal=causal, mask=mask), expected, rtol=1e-9, atol=1e-11
         )
-    weights = attention_weights(query, key, layout=layout, causal=causal, mask=mask)
+    looks: list[Tensor] = []
+    attend(query, key, value, layout=layout, causal=causal, mask=mask, looks=looks)
+    (weights,) = looks
     torch.testing.assert_close(weights @ value, expected, rtol=1e-10, atol=1e-12)
     assert not weights[~allowed.expand_as(weights)].any()
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, 2, 5, dtype=torch.float64))
@@ -72,7 +74,9 @@ def test_nothing_to_look_at_gives_zeros_and_no_nan() -> None:
     assert all(x.grad is not None and x.grad.isfinite().all() and not x.grad[1].any() for x in (query, key, value))
     with torch.no_grad():
         torch.testing.assert_close(attend(query, key, value, layout=empty), seen, rtol=1e-9, atol=1e-11)
-    assert not attention_weights(query, key, layout=empty)[1].any()
+    looks: list[Tensor] = []
+    attend(query, key, value, layout=empty, looks=looks)
+    assert not looks[0][1].any()
 
 
 def test_additive_attention_is_its_formula() -> None:

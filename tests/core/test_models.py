@@ -259,7 +259,7 @@ class TestRecurrentLayers:
 
     @pytest.mark.parametrize("kind", ["gru", "lstm"])
     def test_the_encoder_is_torchs_bidirectional_layer_on_packed_sequences(self, kind: Kind) -> None:
-        encoder = RecurrentEncoder(kind, 8, 2, 0.0).double()
+        encoder = RecurrentEncoder(kind, 8, 2, 0.0, out=8).double()
         theirs = (nn.GRU if kind == "gru" else nn.LSTM)(8, 4, 2, batch_first=True, bidirectional=True).double()
         for layer in range(2):
             for ours, suffix in ((encoder.forwards[layer], ""), (encoder.backwards[layer], "_reverse")):
@@ -273,7 +273,7 @@ class TestRecurrentLayers:
 
     def test_pads_are_never_read(self) -> None:
         """Not even where they are no numbers, but for the zeros that they become."""
-        encoder = RecurrentEncoder("gru", 8, 2, 0.0)
+        encoder = RecurrentEncoder("gru", 8, 2, 0.0, out=8)
         x_BSD, layout = torch.randn(2, 5, 8), Padded(torch.arange(5) < torch.tensor([[2], [5]]))
         clean: Tensor = encoder(x_BSD, layout)
         x_BSD[0, 2:] = 1e4

@@ -26,7 +26,7 @@ from tasks import TASKS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MODELS: dict[str, ModelConfig] = {
-    "transformer": small(TransformerConfig(norm="rms", activation="swiglu")),
+    "transformer": small(TransformerConfig(norm="rms", activation="swiglu", layer_drop=0.2)),
     "rnn": small(RNNConfig(cell="lstm", encoder_layers=2)),
     "copying": small(RNNConfig(copy=True)),
 }

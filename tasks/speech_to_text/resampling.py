@@ -70,13 +70,13 @@ def torchaudio_functional() -> tuple[Any, Any]:
 
     try:
         from torchaudio import functional
-    except ImportError:
+    except ModuleNotFoundError:
         missing = "speech needs torchaudio: pip install 'transduce[speech_to_text]'"
         raise ConfigError(missing) from None
-    except (OSError, RuntimeError):  # built against another torch
-        major = ".".join(torch.__version__.split("+")[0].split(".")[:2])
+    except (ImportError, OSError, RuntimeError):  # built against another torch
+        release = ".".join(torch.__version__.split("+")[0].split(".")[:2])
         raise ConfigError(
-            f"torchaudio cannot be loaded with torch {torch.__version__}: the two must be of one release "
-            f"(torch 2.11 with torchaudio 2.11); pip install 'torchaudio=={major}.*'"
+            f"torchaudio cannot be loaded with torch {torch.__version__}: the two must be of one release, "
+            f"torch {release} with torchaudio {release}; pip install 'torchaudio=={release}.*'"
         ) from None
     return torch, functional

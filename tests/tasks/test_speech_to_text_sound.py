@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from core.errors import BadRecord, DataError
+from core.errors import BadRecord, ConfigError, DataError
 from tasks.speech_to_text import TASK
 from tasks.speech_to_text.audio import read_sound, sound_of
 from tasks.speech_to_text.features import SpeechFeatures, fitted, log_mel
@@ -155,6 +156,28 @@ def test_resampling_block_by_block_is_resampling_at_once(rate: int) -> None:
     whole = torchaudio.functional.resample(torch.from_numpy(samples), one.into, one.out_of).numpy()
     np.testing.assert_allclose(np.concatenate([*parts, one.end()]), whole, atol=1e-6)
     np.testing.assert_allclose(resampled(samples, rate, RATE), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("ModuleNotFoundError('torchaudio')", r"speech needs torchaudio: pip install 'transduce\[speech_to_text\]'"),
+        (
+            "OSError('undefined symbol')",
+            r"torch \d+\.\d+ with torchaudio \d+\.\d+; pip install 'torchaudio==\d+\.\d+\.\*'",
+        ),
+        ("ImportError('torchaudio.lib')", "must be of one release"),
+    ],
+)
+def test_a_torchaudio_that_cannot_be_loaded_is_told_where_sound_is_resampled(
+    fault: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torchaudio.py").write_text(f"raise {fault}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchaudio"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ConfigError, match=reason):
+        resampled(np.zeros(1000, np.float32), 8_000, 16_000)
 
 
 def test_what_was_kept_is_what_is_read(tmp_path: Path) -> None:

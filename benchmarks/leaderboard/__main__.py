@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.leaderboard.store import RESULTS
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     cell.add_argument("--budget", choices=budgets, required=True)
     cell.add_argument("--seed", type=int, default=1)
     cell.add_argument("--device", default="")
+    cell.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="over its config")
     for one in (run, cell):
         one.add_argument("--runs", type=Path, default=Path("runs") / "leaderboard", help="where run folders are")
     for name, what in (("submit", "score anyone's outputs and add a row"), ("score", "the same without a row")):
@@ -108,7 +110,7 @@ def cell(given: argparse.Namespace) -> int:
 
     task = TASKS[given.task]
     budget = table()[0][given.budget]
-    (system,) = chosen([given.system])
+    system = replace(chosen([given.system])[0], overrides=tuple(given.set))
     cfg = config_of(task, system, budget, given.seed, given.device)
     try:
         if system.name == FLOORS:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DataError
-from core.run.folder import read_json
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 BOARD = "board"
@@ -50,7 +49,7 @@ def write_result(result: Result, results: Path = RESULTS) -> Path:
     folder = results / result["task"] / BOARD
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
-    whole = {**result, "format": FORMAT}
+    whole = {name: value for name, value in result.items() if name != "digest"} | {"format": FORMAT}
     text = json.dumps({**whole, "digest": digest_of(whole)}, indent=1, sort_keys=True, allow_nan=False) + "\n"
     path = folder / name_of(result)
     beside = folder / f".{os.getpid()}-{uuid.uuid4().hex}.new"
@@ -87,7 +86,12 @@ def sweep(folder: Path) -> None:
 
 def read_result(path: Path) -> Result:
     """Refuses a damaged one, with its name."""
-    tree = read_json(path)
+    try:
+        tree: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(tree, dict):
+        raise DataError(f"{path}: not a JSON object")
     if missing := [name for name in NEEDED if name not in tree]:
         raise DataError(f"{path}: not a result of the leaderboard: no {', '.join(missing)}")
     if tree["format"] != FORMAT:

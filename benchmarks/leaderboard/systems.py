@@ -46,6 +46,8 @@ class System:
     by_task: Mapping[str, Tree] = field(default_factory=dict[str, Tree])
     file: Path | None = None
     """Someone's config, in place of the task's own."""
+    overrides: tuple[str, ...] = ()
+    """key=value, as on a command line."""
 
 
 @cache
@@ -101,7 +103,7 @@ def base_path(task: Task[Any], name: str) -> Path | None:
 def config_of(task: Task[Any], system: System, budget: Budget, seed: int, device: str = "") -> RunConfig:
     """The resolved config of one cell; what cannot be is refused with its reason."""
     kind = run_config(task.config)
-    base = load(kind, system.file or base_path(task, budget.config)).config
+    base = load(kind, system.file or base_path(task, budget.config), system.overrides).config
     tree = to_tree(base)
     for change in (system.changes, system.by_task.get(task.name, {})):
         tree = changed(tree, change)

@@ -42,7 +42,15 @@ def build(
             case TransformerConfig():
                 encoder, decoder = TransformerEncoder(cfg), TransformerDecoder(cfg)
             case RNNConfig():
-                encoder = RecurrentEncoder(cfg.cell, own_width, cfg.encoder_layers, cfg.dropout, out=cfg.width)
+                encoder = RecurrentEncoder(
+                    cfg.cell,
+                    own_width,
+                    cfg.encoder_layers,
+                    cfg.dropout,
+                    out=cfg.width,
+                    bidirectional=cfg.bidirectional,
+                    backward=cfg.reverse_source,
+                )
                 decoder = RecurrentDecoder(cfg)
             case _:
                 assert_never(cfg)

@@ -81,21 +81,37 @@ class TransformerConfig:
 
 @config
 class RNNConfig:
-    """A recurrent encoder-decoder with attention (Bahdanau et al., 2015)."""
+    """A recurrent encoder-decoder (Cho et al., 2014; Sutskever et al., 2014), with attention (Bahdanau et al., 2015) or without."""
 
     kind: Literal["rnn"] = "rnn"
-    cell: Literal["gru", "lstm"] = "gru"
-    """The recurrent unit, of encoder and decoder alike."""
+    cell: Literal["gru", "lstm", "rnn"] = "gru"
+    """The recurrent unit, of encoder and decoder alike: gated (Cho et al., 2014), with a memory cell (Hochreiter & Schmidhuber,
+    1997), or plain (Elman, 1990)."""
     width: AtLeast1 = 256
     """Of embeddings, states and attention; the bidirectional encoder gives half of it to each direction."""
     encoder_width: AtLeast0 = 0
     """Of source embeddings and inside the encoder, whose states are then mapped to `width`; 0: as `width`."""
     encoder_layers: AtLeast1 = 1
-    """Bidirectional layers that read the source."""
+    """Layers that read the source."""
+    bidirectional: bool = True
+    """Read the source from both ends (Schuster & Paliwal, 1997)."""
+    reverse_source: bool = False
+    """Read the source from its end (Sutskever et al., 2014); for one direction only."""
     decoder_layers: AtLeast1 = 1
     """Layers of cells that write the target."""
-    attention: Literal["additive"] = "additive"
-    """How the decoder looks at the source."""
+    attention: Literal["none", "additive", "dot", "general", "scaled_dot", "multi_head"] = "additive"
+    """How the decoder compares its state with the source (Bahdanau et al., 2015; Luong et al., 2015; Vaswani et al., 2017);
+    `none`: one vector of the whole source is all it gets, the same at every step (Cho et al., 2014)."""
+    attention_heads: AtLeast1 = 4
+    """Of `multi_head`; must divide the width."""
+    attention_window: AtLeast0 = 0
+    """Look no further than so many places from where the last look was, and never go back (after Chorowski et al., 2015); 0: anywhere."""
+    feeding: Literal["context", "output", "none"] = "context"
+    """What the cells read beside the last word: what attention found last (Bahdanau et al., 2015), the last output vector
+    (Luong et al., 2015: input feeding), or nothing; with `attention = "none"` this leaves the first state alone to tell of the
+    source (Sutskever et al., 2014)."""
+    bridge: Literal["mean", "last", "zero"] = "mean"
+    """The first state: a layer's map of the mean of the encoder's states, or of its last ones (of both directions); or zeros."""
     dropout: Dropout = 0.1
     """On embeddings, between layers and before the output."""
     tie: Literal["auto", "all", "target", "embeddings", "none"] = "auto"
@@ -109,7 +125,20 @@ class RNNConfig:
 
     def __post_init__(self) -> None:
         key = "encoder_width" if self.encoder_width else "width"
-        if (self.encoder_width or self.width) % 2:
+        if self.bidirectional and self.reverse_source:
+            raise Impossible("reverse_source", "both directions are read anyway: set bidirectional = false as well")
+        if self.attention == "none" and self.attention_window:
+            raise Impossible("attention_window", "there is no attention to narrow: choose one, or set the window to 0")
+        if self.attention == "none" and self.feeding == "none" and self.bridge == "zero":
+            raise Impossible(
+                "bridge",
+                "'zero' without attention and feeding: nothing tells the decoder of the source; use 'mean' or 'last'",
+            )
+        if self.attention == "multi_head" and self.width % self.attention_heads:
+            raise Impossible("attention_heads", f"{self.attention_heads} heads do not divide a width of {self.width}")
+        if self.bridge == "last" and self.encoder_width not in (0, self.width):
+            raise Impossible("bridge", f"'last' needs an encoder as wide as the decoder: {self.width}; use 'mean'")
+        if self.bidirectional and (self.encoder_width or self.width) % 2:
             raise Impossible(key, f"{getattr(self, key)} cannot be halved between the two directions of the encoder")
 
 

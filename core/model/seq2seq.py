@@ -35,7 +35,7 @@ class Encoder(Protocol):
 class Decoder(Protocol):
     """What every family of decoders offers; `x` are embedded words."""
 
-    def cache(self, memory_BSD: Tensor) -> dict[str, Tensor]:
+    def cache(self, memory_BSD: Tensor, layout: Layout) -> dict[str, Tensor]:
         """What every step needs of the memory, every tensor [B, ...]."""
         ...
 
@@ -133,7 +133,7 @@ class Seq2Seq(nn.Module):
         x_BSD, layout = self.front(batch.source, batch.layout)
         hidden_BSD = self.encoder(x_BSD, layout) if looks is None else self.encoder(x_BSD, layout, looks)
         words = batch.copy.extended_BS if batch.copy is not None else None
-        cache = self.decoder.cache(hidden_BSD) | self.head.cache(hidden_BSD, layout, batch.source, words)
+        cache = self.decoder.cache(hidden_BSD, layout) | self.head.cache(hidden_BSD, layout, batch.source, words)
         if isinstance(self.features, FeaturesOfSources):
             found = self.features.cache(hidden_BSD, layout, batch.source)
             cache |= {TOLD + name: x for name, x in found.items()}

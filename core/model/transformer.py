@@ -56,7 +56,7 @@ class TransformerDecoder(nn.Module):
         self.norm, self.dropout, self.drop = final_norm(cfg), Dropout(cfg.dropout), cfg.layer_drop
         self.places = places(cfg, both_ways=False)
 
-    def cache(self, memory_BSD: Tensor) -> dict[str, Tensor]:
+    def cache(self, memory_BSD: Tensor, layout: Layout) -> dict[str, Tensor]:
         """Each layer's keys and values of the memory."""
         made: dict[str, Tensor] = {}
         for n, block in self._layers():

@@ -1,18 +1,18 @@
 """Attention: where to look, and what is seen there.
 
-Scaled dot product: softmax(Q K^T / sqrt(d)) V (Vaswani et al., 2017). Additive: softmax over s of v . tanh(W q + U m_s)
-(Bahdanau et al., 2015). In both, a query that may look at nothing sees zeros.
+Scaled dot product: softmax(Q K^T / sqrt(d)) V (Vaswani et al., 2017). A query that may look at nothing sees zeros.
+What recurrent decoders use: lookup.py.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from core.nn.layout import Layout
 
-# B batch, H heads, G heads of keys, T query positions, S key positions, K hypotheses, d width of a head, D width
+# B batch, H heads, G heads of keys, T query positions, S key positions, d width of a head
 
 NEVER = -1e30
 """Finite, so that a row without anything to look at has no NaN."""
@@ -92,19 +92,3 @@ def _penalty(allowed: Tensor, like: Tensor) -> Tensor:
 
 def _past(T: int, device: torch.device) -> Tensor:
     return torch.ones(T, T, dtype=torch.bool, device=device).tril_()
-
-
-class AdditiveAttention(nn.Module):
-    """Keys are projected once a source; queries of any number share them."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width, bias=False)
-        self.score = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
-
-    def forward(self, query_BKD: Tensor, key_BSD: Tensor, layout: Layout) -> Tensor:
-        """The weights, [B, K, S]; zero on pads, and everywhere where all are pads."""
-        energy_BKSD = (self.query(query_BKD)[:, :, None] + key_BSD[:, None]).tanh()
-        score_BKS = (energy_BKSD @ self.score).masked_fill(~layout.mask_BS[:, None], NEVER)
-        return score_BKS.softmax(-1) * layout.mask_BS[:, None].to(score_BKS.dtype)

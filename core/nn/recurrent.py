@@ -1,13 +1,15 @@
-"""Recurrent layers: cells, stacks of them for a decoder, and a bidirectional encoder that never reads a pad.
+"""Recurrent layers: cells, stacks of them for a decoder, and an encoder that never reads a pad.
 
 GRU (Cho et al., 2014, with the reset gate after the product, as cuDNN has it): r, z = sigmoid(W x + U h);
 n = tanh(W x + r * (U h)); h' = (1 - z) n + z h. LSTM (Hochreiter & Schmidhuber, 1997; Gers et al., 2000):
-c' = f c + i g; h' = o tanh(c'), with forget gates that begin open (Jozefowicz et al., 2015).
+c' = f c + i g; h' = o tanh(c'), with forget gates that begin open (Jozefowicz et al., 2015). Plain (Elman, 1990):
+h' = tanh(W x + U h).
 """
 
 from __future__ import annotations
 
 from contextlib import nullcontext
+from itertools import zip_longest
 from typing import Literal
 
 import torch
@@ -19,11 +21,12 @@ from core.nn.linear import matrix
 
 # B batch, S source, N hypotheses of all sources in a row, D width, G width of all gates, L layers
 
-Kind = Literal["gru", "lstm"]
+Kind = Literal["gru", "lstm", "rnn"]
 Kept = tuple[Tensor, ...]
 """What a cell keeps, each [N, D]: `hidden`, and an LSTM's `cell`."""
-KEEPS: dict[Kind, tuple[str, ...]] = {"gru": ("hidden",), "lstm": ("hidden", "cell")}
-GATES: dict[Kind, int] = {"gru": 3, "lstm": 4}
+KEEPS: dict[Kind, tuple[str, ...]] = {"gru": ("hidden",), "lstm": ("hidden", "cell"), "rnn": ("hidden",)}
+GATES: dict[Kind, int] = {"gru": 3, "lstm": 4, "rnn": 1}
+LAYERS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
 class Cell(nn.Module):
@@ -45,6 +48,8 @@ class Cell(nn.Module):
             reset, update = (input_NG[:, : 2 * D] + recurrent_NG[:, : 2 * D]).sigmoid().chunk(2, dim=-1)
             new = torch.addcmul(input_NG[:, 2 * D :], reset, recurrent_NG[:, 2 * D :]).tanh()
             return (torch.lerp(new, hidden, update),)
+        if self.kind == "rnn":
+            return ((input_NG + recurrent_NG).tanh(),)
         let_in, forget, new, let_out = (input_NG + recurrent_NG).chunk(4, dim=-1)
         cell = forget.sigmoid() * kept[1] + let_in.sigmoid() * new.tanh()
         return let_out.sigmoid() * cell.tanh(), cell
@@ -79,18 +84,30 @@ class Cells(nn.Module):
 
 
 class RecurrentEncoder(nn.Module):
-    """Both directions, each of half the width. Pads are zero in the result.
+    """Both directions, each of half the width, or one alone. Pads are zero in the result, which is in the source's order always.
 
     The backward direction reads each sequence turned round within its own length, so that pads stay at the end, where
     neither direction has anything left to read: no packing, so no lengths on the host, so no waiting for a device.
     """
 
-    def __init__(self, kind: Kind, width: int, layers: int, dropout: float, *, out: int) -> None:
-        """`out`: the width to which its own is mapped in the end."""
+    def __init__(
+        self,
+        kind: Kind,
+        width: int,
+        layers: int,
+        dropout: float,
+        *,
+        out: int,
+        bidirectional: bool = True,
+        backward: bool = False,
+    ) -> None:
+        """`out`: the width to which its own is mapped in the end; `backward`: the one direction is the other one."""
         super().__init__()
-        make = nn.GRU if kind == "gru" else nn.LSTM
-        self.forwards = nn.ModuleList(make(width, width // 2, batch_first=True) for _ in range(layers))
-        self.backwards = nn.ModuleList(make(width, width // 2, batch_first=True) for _ in range(layers))
+        self.backward = backward
+        size = width // 2 if bidirectional else width
+        self.forwards = nn.ModuleList(LAYERS[kind](width, size, batch_first=True) for _ in range(layers))
+        others = range(layers if bidirectional else 0)
+        self.backwards = nn.ModuleList(LAYERS[kind](width, size, batch_first=True) for _ in others)
         self.resize = matrix(width, out) if width != out else None
         self.dropout = Dropout(dropout)
 
@@ -99,11 +116,16 @@ class RecurrentEncoder(nn.Module):
         turned_BS = torch.where(layout.mask_BS, layout.lengths[:, None] - 1 - place_S, place_S)
         whole = torch.autocast("cpu", enabled=False)  # a CPU without bf16 hardware has no LSTM layer in bf16
         with whole if x_BSD.device.type == "cpu" else nullcontext():
-            for ahead, back in zip(self.forwards, self.backwards, strict=True):
+            x_BSD = _reordered(x_BSD, turned_BS) if self.backward else x_BSD
+            for ahead, back in zip_longest(self.forwards, self.backwards):
                 x_BSD = self.dropout(x_BSD).to(ahead.weight_ih_l0.dtype)
                 there_BSd, _ = ahead(x_BSD)
+                if back is None:
+                    x_BSD = there_BSd
+                    continue
                 back_BSd, _ = back(_reordered(x_BSD, turned_BS))
                 x_BSD = torch.cat([there_BSd, _reordered(back_BSd, turned_BS)], dim=-1)
+            x_BSD = _reordered(x_BSD, turned_BS) if self.backward else x_BSD
         x_BSD = x_BSD if self.resize is None else self.resize(x_BSD).to(x_BSD.dtype)
         return self.dropout(x_BSD) * layout.mask_BS[..., None].to(x_BSD.dtype)
 

@@ -110,7 +110,19 @@ def tiny_models() -> dict[str, ModelConfig]:
     models["transformer-alibi-one-head-of-keys"] = small(
         TransformerConfig(positions="alibi", kv_heads=1, layer_drop=0.5)
     )
-    models["rnn-wider-encoder"] = small(RNNConfig(encoder_width=24))
+    models["rnn-wider-encoder-general-output-fed"] = small(
+        RNNConfig(encoder_width=24, attention="general", feeding="output", decoder_layers=2)
+    )
+    models["rnn-plain-summary"] = small(RNNConfig(cell="rnn", attention="none", bridge="last"))
+    models["rnn-lstm-reversed-first-state"] = small(
+        RNNConfig(
+            cell="lstm", attention="none", feeding="none", bidirectional=False, reverse_source=True, bridge="last"
+        )
+    )
+    models["rnn-multi-head-window"] = small(
+        RNNConfig(attention="multi_head", attention_heads=2, attention_window=2, bidirectional=False, bridge="zero")
+    )
+    models["rnn-plain-dot-unfed"] = small(RNNConfig(cell="rnn", attention="dot", feeding="none"))
     models["transformer-copy"] = small(TransformerConfig(copy=True))
     models["transformer-copy-untied"] = small(
         TransformerConfig(norm="rms", positions="sinusoidal", copy=True, tie="none")

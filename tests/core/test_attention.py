@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.nn.attention import AdditiveAttention, attend
+from core.nn.attention import attend
 from core.nn.dropout import Dropout
 from core.nn.layout import Padded
 from core.nn.positions import rotate, rotation, sinusoids
 
-# B batch, H heads, T query positions, S key positions, K hypotheses, d width of a head, D width
+# B batch, H heads, T query positions, S key positions, d width of a head, D width
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -77,23 +77,6 @@ def test_nothing_to_look_at_gives_zeros_and_no_nan() -> None:
     looks: list[Tensor] = []
     attend(query, key, value, layout=empty, looks=looks)
     assert not looks[0][1].any()
-
-
-def test_additive_attention_is_its_formula() -> None:
-    layer, query_BKD, memory_BSD = AdditiveAttention(6).double(), drawn(3, 2, 6), drawn(3, 5, 6, seed=1)
-    weight_BKS = layer(query_BKD, layer.key(memory_BSD), LAYOUT)
-    for b, length in enumerate([5, 2, 1]):
-        for k in range(2):
-            score = torch.stack(
-                [
-                    layer.score @ torch.tanh(layer.query(query_BKD[b, k]) + layer.key(memory_BSD[b, s]))
-                    for s in range(length)
-                ]
-            )
-            torch.testing.assert_close(weight_BKS[b, k, :length], score.softmax(0), rtol=1e-10, atol=1e-12)
-            assert not weight_BKS[b, k, length:].any()
-    nothing = Padded(torch.zeros(3, 5, dtype=torch.bool))
-    assert not layer(query_BKD, layer.key(memory_BSD), nothing).any()
 
 
 def test_rotated_products_depend_on_the_distance_alone() -> None:

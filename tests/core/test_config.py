@@ -259,7 +259,7 @@ def test_fields_are_documented_from_their_source() -> None:
         999,
         "Numbers go up to this.",
     )
-    assert found["model.cell", 'model.kind = "rnn"'].type == "one of gru, lstm"
+    assert found["model.cell", 'model.kind = "rnn"'].type == "one of gru, lstm, rnn"
     assert found["model.heads", 'model.kind = "transformer"'].documentation == "Must divide the width."
     assert [one.default for one in fields_of(Everything) if one.key == "small.largest"] == [5]
 

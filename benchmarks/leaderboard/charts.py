@@ -20,6 +20,7 @@ class Bar:
     low: float
     high: float
     colour: str
+    digits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     step = 10 ** floor(log10(span / most))
     step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= most)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    last = max(last, first + 1)
     return [round(number * step, 10) for number in range(first, last + 1)]
 
 
@@ -82,7 +84,7 @@ def bars(found: Sequence[Bar], title: str) -> str:
             text(left - 8, y + 15, one.name, "end"),
             f'<rect x="{begin:.1f}" y="{y + 3:.1f}" width="{end - begin:.1f}" height="{row - 7:.1f}" fill="{one.colour}"/>',
             line(at(one.low), y + row / 2, at(one.high), y + row / 2, 'stroke="#222" stroke-width="1.5"'),
-            text(width - right + 8, y + 15, f"{one.value:.2f}"),
+            text(width - right + 8, y + 15, f"{one.value:.{one.digits}f}"),
         ]
     return svg(width, height, body, title)
 

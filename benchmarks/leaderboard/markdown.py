@@ -8,6 +8,7 @@ from benchmarks.leaderboard.across import FLOOR, Across, Standing
 from benchmarks.leaderboard.boards import Board, Duel, Row, duels_of, tally
 from benchmarks.leaderboard.cost import NOTES
 from benchmarks.leaderboard.references import Anchor, Published, anchor_of, skill_of
+from core.run.scoring import UNIT
 
 HEAD = """# Leaderboard
 
@@ -97,7 +98,14 @@ def board_table(board: Board, anchors: Sequence[Anchor]) -> str:
     head += ["p50 ms", "p95 ms", "MiB", "parameters"]
     rows = [
         [
-            *(row.system, row.kind, row.budget, str(len(row.results)), number(row.value, 2), interval(row)),
+            *(
+                row.system,
+                row.kind,
+                row.budget,
+                str(len(row.results)),
+                number(row.value, digits_of(row.metric)),
+                interval(row),
+            ),
             *(number(skill_of(board, row.value, anchors), 3), counts[id(row)]),
             *(number(row.mean("training_minutes"), 1), number(row.mean("tokens_per_second"), 0)),
             *(number(row.mean("decode_p50_ms"), 1), number(row.mean("decode_p95_ms"), 1)),
@@ -121,7 +129,7 @@ def anchor_lines(board: Board, anchors: Sequence[Anchor]) -> str:
     if anchor is None:
         return "No ends of skill are committed for this data set.\n"
     lines = [
-        f"* {name}: {number(end.on(board), 2)}{f' (`{end.system}`)' if end.system else ''}; {end.cite}\n"
+        f"* {name}: {number(end.on(board), digits_of(board.metric))}{f' (`{end.system}`)' if end.system else ''}; {end.cite}\n"
         for name, end in (("floor", anchor.floor), ("reference", anchor.reference))
     ]
     return "".join(lines)
@@ -159,11 +167,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def number(value: float | None, digits: int) -> str:
-    """A dash where there is none."""
-    return "-" if value is None else f"{value:,.{digits}f}"
+    """A dash where there is none; no sign before a nought."""
+    if value is None:
+        return "-"
+    text = f"{value:,.{digits}f}"
+    return text.removeprefix("-") if not text.strip("-0.") else text
+
+
+def digits_of(metric: str) -> int:
+    """Metrics between 0 and 1 have three, percentages two."""
+    return 3 if metric.partition("-")[0] in UNIT else 2
 
 
 def interval(row: Row) -> str:
     """[low, high]"""
-    low, high = row.interval
-    return f"[{low:.2f}, {high:.2f}]"
+    low, high = (number(edge, digits_of(row.metric)) for edge in row.interval)
+    return f"[{low}, {high}]"

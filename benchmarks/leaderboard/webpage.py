@@ -21,7 +21,7 @@ from benchmarks.leaderboard.charts import (
     scatter,
 )
 from benchmarks.leaderboard.cost import NOTES
-from benchmarks.leaderboard.markdown import hardware, interval, number, pair_sentence, tally_of
+from benchmarks.leaderboard.markdown import digits_of, hardware, interval, number, pair_sentence, tally_of
 from benchmarks.leaderboard.references import Anchor, Published, anchor_of, skill_of
 
 STYLE = """
@@ -163,7 +163,7 @@ def all_rows(boards: Sequence[Board], anchors: Sequence[Anchor]) -> str:
             cells: list[Cell] = [
                 *((name, name) for name in (row.system, board.task, board.data, row.kind, row.budget, board.metric)),
                 shown(len(row.results), 0),
-                shown(row.value, 2),
+                shown(row.value, digits_of(row.metric)),
                 (interval(row), row.interval[0]),
                 shown(skill_of(board, row.value, anchors), 3),
                 (tally_of(row, duels), int(tally_of(row, duels).split("/")[0])),
@@ -180,7 +180,10 @@ def all_rows(boards: Sequence[Board], anchors: Sequence[Anchor]) -> str:
 
 def board_section(board: Board, anchors: Sequence[Anchor], names: Sequence[str]) -> list[str]:
     """Bars with intervals, both ends of skill, history."""
-    found = [Bar(label(row, board), row.value, *row.interval, colour_of(row.system, names)) for row in board.rows]
+    found = [
+        Bar(label(row, board), row.value, *row.interval, colour_of(row.system, names), digits_of(row.metric))
+        for row in board.rows
+    ]
     better = "higher" if board.rows[0].higher_is_better else "lower"
     parts = [
         f"<h2>{escape(board.name)}</h2>",
@@ -190,7 +193,10 @@ def board_section(board: Board, anchors: Sequence[Anchor], names: Sequence[str])
     ]
     if anchor := anchor_of(board, anchors):
         ends = (("floor", anchor.floor), ("reference", anchor.reference))
-        said = (f"<li>{name}: {number(end.on(board), 2)}; {escape(end.cite)}</li>" for name, end in ends)
+        said = (
+            f"<li>{name}: {number(end.on(board), digits_of(board.metric))}; {escape(end.cite)}</li>"
+            for name, end in ends
+        )
         parts.append("<ul>" + "".join(said) + "</ul>")
     revisions = list(dict.fromkeys(str(one["git"]) for one in by_date(board.rows)))
     if len(revisions) > 1:

@@ -18,7 +18,7 @@ class CodeConfig:
     `if x:` stand alone), `sql`, `regex` (of NL-RX), or `none` (text as it is)."""
     normalise: bool = True
     """Rewrite Python targets in canonical form (`ast.unparse`), which is what the decoding rule writes."""
-    rule: bool = False
+    rule: bool = True
     """Only outputs that parse (python, python-line)."""
     vocabulary: AtLeast1 = 1500
     """At most so many pieces of text, shared by instructions and code."""

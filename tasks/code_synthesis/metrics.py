@@ -235,12 +235,12 @@ class Valid:
     """Percent of first answers that parse, the empty one not among them."""
 
     cfg: CodeConfig
-    name: str = "valid"
+    name: str = "validity"
     higher_is_better: bool = True
 
     @property
     def signature(self) -> str:
-        return f"valid|{form_name(self.cfg)}|percent|v:1"
+        return f"validity|{form_name(self.cfg)}|percent|v:1"
 
     def statistics(self, predictions: Sequence[Prediction]) -> np.ndarray:
         """1 or 0."""

@@ -100,12 +100,12 @@ class PythonRule(SearchOnly):
         return {"said": said_BKt}, legal.view(*token_BK.shape, -1).to(token_BK.device)
 
     def legal(self, history: History, remaining: int) -> Tensor:
-        """Bool [V]."""
+        """Bool [V]. A comparison with what int16 cannot hold would wrap around."""
         if history.place < 0:
             legal_V = torch.ones(self.codec.size, dtype=torch.bool)
             legal_V[: len(SPECIALS)] = False
         else:
-            legal_V = self.costs(history.place, history.after_word) <= remaining - 2
+            legal_V = self.costs(history.place, history.after_word) <= min(remaining - 2, NEVER - 1)
             if history.plan:
                 legal_V[history.plan[0]] = True
         legal_V[EOS] = history.ends

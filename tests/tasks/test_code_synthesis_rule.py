@@ -18,8 +18,9 @@ from core.record import Record
 from tasks.code_synthesis.canonical import canonical_line, parse, parses_line
 from tasks.code_synthesis.codec import CodeTokenizer
 from tasks.code_synthesis.config import CodeConfig
+from tasks.code_synthesis.ending import Ending
 from tasks.code_synthesis.grammar import Grammar
-from tasks.code_synthesis.lexer import FOREIGN, Lexer, Place, begin
+from tasks.code_synthesis.lexer import FOREIGN, Place, begin
 from tasks.code_synthesis.primitives import PRIMITIVES
 from tasks.code_synthesis.rules import PythonRule, python_rule, spelled
 from tasks.code_synthesis.synthetic import generated
@@ -100,9 +101,15 @@ def rule(kind: str) -> PythonRule:
     return PythonRule(codec(), kind)
 
 
+@lru_cache(maxsize=1)
+def ending() -> Ending:
+    """One for all: places are numbers of its own."""
+    return Ending(Grammar())
+
+
 def walk(text: str, kind: str = "file") -> list[Place | None]:
     """The place before each letter and at the end."""
-    lexer = Lexer(Grammar())
+    lexer = ending()
     at: Place | None = begin(lexer.grammar, kind)
     found = [at]
     for letter in text:
@@ -113,7 +120,7 @@ def walk(text: str, kind: str = "file") -> list[Place | None]:
 
 @pytest.mark.parametrize("text", [text for text in PROGRAMS if "é" not in text.split("'")[0]])
 def test_every_part_of_a_program_can_be_ended(text: str) -> None:
-    lexer = Lexer(Grammar())
+    lexer = ending()
     assert ast.parse(text) is not None
     for end, at in enumerate(walk(text)):
         assert at is not None, f"{text[:end]!r} leads nowhere"
@@ -128,7 +135,7 @@ def test_every_part_of_a_program_can_be_ended(text: str) -> None:
 def test_what_does_not_parse_is_never_complete(text: str) -> None:
     assert parse(text) is None
     *_, at = walk(text)
-    assert at is None or Lexer(Grammar()).complete(at) is None
+    assert at is None or ending().complete(at) is None
 
 
 @pytest.mark.parametrize(
@@ -136,7 +143,7 @@ def test_what_does_not_parse_is_never_complete(text: str) -> None:
     ["if x:", "elif not a:", "else:", "except (A, B) as e:", "for a, b in c:", "@a.b", "a = b; c", "while x: pass"],
 )
 def test_a_header_is_a_line(line: str) -> None:
-    lexer = Lexer(Grammar())
+    lexer = ending()
     for end, at in enumerate(walk(line, "line")):
         assert at is not None
         rest = lexer.finish(at)
@@ -255,7 +262,7 @@ def test_a_thousand_times_an_untrained_model_writes_what_parses(kind: str, strat
 def test_functions_of_the_standard_library_are_admitted_at_every_letter() -> None:
     from tasks.code_synthesis.docstrings import mined
 
-    lexer = Lexer(Grammar())
+    lexer = ending()
     records = [record for record in mined()["test"] if record.key.startswith("python/")]
     assert len(records) > 50
     for record in records:

@@ -34,6 +34,10 @@ class TransformerConfig:
     kv_heads: AtLeast0 = 0
     """Heads of keys and values, each for as many heads of queries: 1 is multi-query (Shazeer, 2019), between is
     grouped-query attention (Ainslie et al., 2023); 0: as `heads`."""
+    encoder_window: AtLeast0 = 0
+    """Symbols of the source see others at most so many places away, at a cost linear in its length (Beltagy et al., 2020); 0: all."""
+    global_symbols: AtLeast0 = 0
+    """With a window: so many symbols at the source's beginning see all and are seen by all."""
     norm: Literal["layer", "rms"] = "layer"
     """LayerNorm (Ba et al., 2016) or RMSNorm (Zhang & Sennrich, 2019)."""
     norm_place: Literal["pre", "post"] = "pre"
@@ -58,6 +62,8 @@ class TransformerConfig:
     """Say words of the source, unknown ones too, by pointing at them (a pointer-generator head)."""
 
     def __post_init__(self) -> None:
+        if self.global_symbols and not self.encoder_window:
+            raise Impossible("global_symbols", "all symbols see all others already: they are for an encoder_window")
         own = self.encoder_width or self.width, self.encoder_heads or self.heads
         sides = (("heads", self.width, self.heads), ("encoder_heads" if self.encoder_heads else "heads", *own))
         for key, width, heads in sides:

@@ -19,6 +19,7 @@ from core.model.state import Memory, State
 from core.nn.dropout import Dropout, left_out
 from core.nn.layout import Layout
 from core.nn.linear import matrix
+from core.nn.near import Near
 from core.nn.places import Places, Where
 from core.nn.transformer import DecoderBlock, EncoderBlock, Looks, Pair, make_norm
 
@@ -34,11 +35,15 @@ class TransformerEncoder(nn.Module):
         self.blocks = nn.ModuleList(EncoderBlock(own) for _ in range(cfg.encoder_layers))
         self.norm, self.dropout, self.drop = final_norm(own), Dropout(cfg.dropout), cfg.layer_drop
         self.places = places(own, both_ways=True)
+        self.window, self.first = cfg.encoder_window, cfg.global_symbols
         self.resize = matrix(own.width, cfg.width) if own.width != cfg.width else None
 
     def forward(self, x_BSD: Tensor, layout: Layout, looks: Looks | None = None) -> Tensor:
         x_BSD, turn = self.places(x_BSD, layout.positions)
-        where = Where(turn, self.places.bias(layout.positions, layout.positions))
+        if self.window:
+            where = Where(turn, near=Near.of(layout, self.window, self.first, self.places.bias))
+        else:
+            where = Where(turn, self.places.bias(layout.positions, layout.positions))
         x_BSD = self.dropout(x_BSD)
         for block in self.blocks:
             if not left_out(self.drop, training=self.training):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from core.nn.embedding import embed, embedding
+from core.nn.near import Near
 from core.nn.positions import Turn, rotation, sinusoids
 
 # B batch, T query positions, S key positions, D width, H heads
@@ -33,6 +34,8 @@ class Where:
     """For queries and for keys of the same places."""
     bias: Tensor | None = None
     """On the scores, broadcasts to [B, H, T, S]."""
+    near: Near | None = None
+    """Who sees whom, where not all see all; it has biases of its own."""
 
 
 class Places(nn.Module):

@@ -58,6 +58,8 @@ class SelfAttention(nn.Module):
         looks: Looks | None = None,
     ) -> Tensor:
         query, key, value = self.project(x_BTD, where)
+        if where.near is not None:
+            return self.output(joined(where.near.attend(query, key, value, looks)))
         seen = attend(query, key, value, layout=layout, causal=causal, bias=where.bias, looks=looks)
         return self.output(joined(seen))
 

@@ -110,6 +110,10 @@ def tiny_models() -> dict[str, ModelConfig]:
     models["transformer-alibi-one-head-of-keys"] = small(
         TransformerConfig(positions="alibi", kv_heads=1, layer_drop=0.5)
     )
+    models["transformer-near-relative"] = small(
+        TransformerConfig(positions="relative", encoder_window=2, global_symbols=1, kv_heads=2)
+    )
+    models["transformer-near-rotary"] = small(TransformerConfig(encoder_window=3, norm_place="post"))
     models["rnn-wider-encoder-general-output-fed"] = small(
         RNNConfig(encoder_width=24, attention="general", feeding="output", decoder_layers=2)
     )

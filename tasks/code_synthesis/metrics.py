@@ -1,4 +1,4 @@
-"""Exact match in canonical form, pass@k and execution in the jail or in a database, BLEU on code tokens, the share that is valid."""
+"""Exact match in canonical form, pass@k and execution in the jail or in a database, BLEU on code tokens, validity."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def metrics(cfg: CodeConfig) -> Sequence[Metric]:
             pass
     found.append(CodeBleu(library().BLEU(tokenize="none", force=True)))
     if cfg.language in ("python", "python-line", "regex"):
-        found.append(Valid(cfg))
+        found.append(Validity(cfg))
     return found
 
 
@@ -231,7 +231,7 @@ def spaced(code: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Valid:
+class Validity:
     """Percent of first answers that parse, the empty one not among them."""
 
     cfg: CodeConfig

@@ -227,7 +227,7 @@ def test_queries_are_the_same_where_their_rows_are(database: Path) -> None:
         "with recursive n(x) as (select 1 union all select x + 1 from n) select sum(x) from n",
         "with recursive n(x) as (select 1 union all select x + 1 from n) select x from n",
         "select hex(zeroblob(900000000))",
-        "select replace(printf('%1000000c', 'x'), 'x', printf('%1000000c', 'y'))",
+        "select replace(printf('%900000c', 'x'), ' ', printf('%900000c', 'y'))",
         "select '\ud800'",
         "",
         "select \0",
@@ -237,6 +237,7 @@ def test_a_query_can_neither_change_anything_nor_go_on_for_ever(database: Path, 
     before = database.read_bytes()
     with Database(str(database), seconds=0.3) as data:
         assert data.result(query) is None
+    with Database(str(database), seconds=60) as data:  # a busy machine may be slow
         assert data.result("select count(*) from town") == {(3,): 1}
     assert database.read_bytes() == before
     assert not Path("/tmp/copy.sqlite").exists()

@@ -14,7 +14,7 @@ HEAD = """# Leaderboard
 
 Written by `python -m benchmarks.leaderboard show` from the files in `benchmarks/results/*/board/`; do not edit it. The same
 as one page with plots, sorting and filters: [leaderboard/index.html](leaderboard/index.html). Train what is missing with
-`python -m benchmarks.leaderboard run --budget smoke`, score your own system with `submit`.
+`python -m benchmarks.leaderboard run --budget smoke`, score your own system with `submit`: [comparing](comparing.md).
 
 Rows compare only where the digest of the records and the metric's signature agree. Intervals are 95 % bootstraps over
 records (over groups where records share one) and, where there are several, over seeds. Wins, ties and losses come from

@@ -89,5 +89,5 @@ def joined(source: Recording, found: list[tuple[Recording, Prediction]]) -> Hypo
 def cost(predictions: Sequence[Prediction], seconds: float) -> str:
     """How long it took beside how long it is."""
     heard = sum(one.record.source.seconds for one in predictions if isinstance(one.record.source, Recording))
-    factor = seconds / heard if heard else float("nan")
-    return f"{heard:.1f} s of sound in {seconds:.1f} s: real-time factor {factor:.3f}"
+    factor = f": real-time factor {seconds / heard:.3f}" if heard else ""
+    return f"{heard:.1f} s of sound in {seconds:.1f} s{factor}"

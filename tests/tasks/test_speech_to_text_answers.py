@@ -106,6 +106,7 @@ def test_a_short_recording_keeps_all_its_answers(trained: Codecs) -> None:
 def test_the_cost_is_a_real_time_factor() -> None:
     rows = [Prediction(Record("a", held(tone(2.0))), ())] * 3
     assert cost(rows, 1.5) == "6.0 s of sound in 1.5 s: real-time factor 0.250"
+    assert cost([], 0.0) == "0.0 s of sound in 0.0 s"
 
 
 def test_words_are_timed_for_tokens_of_any_length(trained: Codecs) -> None:

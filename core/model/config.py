@@ -25,6 +25,10 @@ class TransformerConfig:
     """Width inside the feed-forward blocks."""
     activation: Literal["relu", "gelu", "swiglu"] = "relu"
     """Inside the feed-forward blocks; `swiglu` has a gate, and so a third matrix."""
+    encoder: Literal["transformer", "conformer"] = "transformer"
+    """Blocks of the encoder; a Conformer's have a convolution and two half feed-forward steps as well (Gulati et al., 2020)."""
+    kernel: AtLeast1 = 15
+    """Symbols or frames that a Conformer's convolution sees; odd."""
     encoder_width: AtLeast0 = 0
     """Of source embeddings and inside the encoder, whose states are then mapped to `width`; 0: as `width`."""
     encoder_heads: AtLeast0 = 0
@@ -62,6 +66,10 @@ class TransformerConfig:
     """Say words of the source, unknown ones too, by pointing at them (a pointer-generator head)."""
 
     def __post_init__(self) -> None:
+        if self.kernel % 2 == 0:
+            raise Impossible("kernel", f"{self.kernel} has no middle; use {self.kernel + 1}")
+        if self.encoder == "conformer" and self.norm_place == "post":
+            raise Impossible("norm_place", "a Conformer's blocks have their norms before each part: use 'pre'")
         if self.global_symbols and not self.encoder_window:
             raise Impossible("global_symbols", "all symbols see all others already: they are for an encoder_window")
         own = self.encoder_width or self.width, self.encoder_heads or self.heads

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from core.model.config import TransformerConfig
 from core.model.state import Memory, State
+from core.nn.conformer import ConformerBlock
 from core.nn.dropout import Dropout, left_out
 from core.nn.layout import Layout
 from core.nn.linear import matrix
@@ -32,8 +33,14 @@ class TransformerEncoder(nn.Module):
     def __init__(self, cfg: TransformerConfig) -> None:
         super().__init__()
         own = cfg.of_encoder()
-        self.blocks = nn.ModuleList(EncoderBlock(own) for _ in range(cfg.encoder_layers))
-        self.norm, self.dropout, self.drop = final_norm(own), Dropout(cfg.dropout), cfg.layer_drop
+        kind = ConformerBlock if cfg.encoder == "conformer" else EncoderBlock
+        self.blocks = nn.ModuleList(kind(own) for _ in range(cfg.encoder_layers))
+        normed = cfg.encoder == "conformer"  # at the end of each block
+        self.norm, self.dropout, self.drop = (
+            nn.Identity() if normed else final_norm(own),
+            Dropout(cfg.dropout),
+            cfg.layer_drop,
+        )
         self.places = places(own, both_ways=True)
         self.window, self.first = cfg.encoder_window, cfg.global_symbols
         self.resize = matrix(own.width, cfg.width) if own.width != cfg.width else None

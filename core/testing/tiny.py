@@ -114,6 +114,7 @@ def tiny_models() -> dict[str, ModelConfig]:
         TransformerConfig(positions="relative", encoder_window=2, global_symbols=1, kv_heads=2)
     )
     models["transformer-near-rotary"] = small(TransformerConfig(encoder_window=3, norm_place="post"))
+    models["conformer-near"] = small(TransformerConfig(encoder="conformer", kernel=3, norm="rms", encoder_window=2))
     models["rnn-wider-encoder-general-output-fed"] = small(
         RNNConfig(encoder_width=24, attention="general", feeding="output", decoder_layers=2)
     )
@@ -140,6 +141,7 @@ def frame_models() -> dict[str, ModelConfig]:
     return {
         "transformer-ctc": small(TransformerConfig(ctc=0.3)),
         "transformer-ctc-subsampled": small(TransformerConfig(positions="sinusoidal", ctc=0.3, subsample=4)),
+        "conformer-ctc": small(TransformerConfig(encoder="conformer", kernel=3, positions="relative", ctc=0.3)),
         "rnn-ctc": small(RNNConfig(ctc=0.3)),
         "rnn-ctc-subsampled": small(RNNConfig(ctc=0.3, subsample=4)),
     }

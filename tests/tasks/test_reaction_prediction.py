@@ -130,7 +130,7 @@ def test_symbols_spell_any_text_in_linear_time() -> None:
         text = (hostile * (10**6 // len(hostile)))[: 10**6]
         begun = time.process_time()
         pieces = TOKEN.findall(text)
-        assert time.process_time() - begun < 3
+        assert time.process_time() - begun < 60, "a quadratic pattern would take hours"
         assert "".join(pieces) == text
 
 

@@ -14,6 +14,7 @@ from tasks.reaction_prediction.chemistry import canonical
 from tasks.reaction_prediction.codec import SmilesTokenizer
 from tasks.reaction_prediction.metrics import TopK, ranking
 from tasks.reaction_prediction.settings import ReactionConfig
+from tasks.reaction_prediction.validity import compared, first_by_key
 from tasks.reaction_prediction.voting import elected, solve, variants
 
 
@@ -194,3 +195,22 @@ def test_votes_are_gathered_record_by_record() -> None:
     assert [[one.output for one in each.hypotheses] for each in found] == [["CCCO"], ["CCCN"]]
     assert [each.record.key for each in found] == ["a", "b"]
     assert [each.hypotheses[0].score for each in found] == [1.0, 1.0]
+
+
+def test_validity_is_compared_on_the_same_records() -> None:
+    ruled = [answered("CCN", "CCN", "CCO"), answered("CCN", "CCO", "C(")]
+    free = [answered("CCN", "C(", "CCN"), answered("CCN", ")", "C(")]
+    _, with_rule, without = compared(ruled, free).splitlines()
+    assert with_rule.startswith("with the rule")
+    assert without.startswith("without")
+    first = [line.replace("with the rule", "").replace("without", "").split("]") for line in (with_rule, without)]
+    values = [[cell.split("[")[0].strip() for cell in line if cell] for line in first]
+    assert values == [["100.0", "75.0", "50.0"], ["0.0", "25.0", "50.0"]]
+
+
+def test_records_to_compare_are_drawn_by_their_keys_alone() -> None:
+    records = [Record(str(number), "CC", "CC") for number in range(40)]
+    some = [one.key for one in first_by_key(records, 7)]
+    assert some == [one.key for one in first_by_key(records[::-1], 7)]
+    assert len(some) == 7
+    assert len(first_by_key(records, 0)) == 40

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.codec.types import Codecs, Featurizer, as_encoded
+from core.data.examples import Examples
 from core.errors import ConfigError
 from core.record import Prediction, Record
 from core.report.charts import Chart, HeatMap
@@ -56,7 +57,6 @@ MEASURED = 2000
 """Records of a split whose lengths are taken; of sound and the like a tenth."""
 SEARCHED = 40
 """Records that beams are compared on."""
-LATER = "this page was written when training ended, which takes no time for it; `python -m tasks report {task} {run}` measures it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Seen:
     lengths: Mapping[str, Mapping[str, Sequence[int]]]
     decoding: str
     sizes: Sequence[int]
-    """Of the sources of `predictions`, as the model reads them."""
+    """Of the sources of `predictions`, as the model reads them; none where that would take long."""
     unit: str
     """Of those: tokens or frames."""
     trivial: Mapping[str, Mapping[str, Floor]] = field(default_factory=dict[str, "dict[str, Floor]"])
@@ -122,6 +122,51 @@ def report(task: Task[Any], arguments: ReportArguments) -> int:
     sections = [*plain_sections(seen), *asked(run, seen), errors(seen), cost(seen)]
     write(seen, sections, output)
     return 0
+
+
+def report_early(
+    task: Task[Any],
+    cfg: RunConfig,
+    folder: RunFolder,
+    *,
+    predictions: Sequence[Prediction],
+    scores: Mapping[str, Score],
+    skipped: Mapping[str, str],
+    codecs: Codecs,
+    train: Examples,
+    seconds: float,
+) -> None:
+    """What is known when training ends, without another run of the model: RUN/report.html, its pictures in it alone."""
+    quick = not isinstance(codecs.source, Featurizer)
+    sizes = [len(as_encoded(codecs.source.encode(one.record.source)).values) for one in predictions] if quick else []
+    lengths = {"train": {"source": train.source.lengths.tolist()}}
+    if train.target is not None:
+        lengths["train"]["target"] = train.target.lengths.tolist()
+    decoding = f"{len(predictions)} records in {seconds:.1f} s, all together"
+    seen = Seen(
+        task,
+        cfg,
+        folder,
+        "dev",
+        predictions,
+        len(predictions),
+        scores,
+        skipped,
+        lengths,
+        decoding,
+        sizes,
+        unit_of(codecs),
+    )
+    why = f"this page was written when training ended; `python -m tasks report {task.name} {folder.path}` measures it"
+    write_text(
+        folder.path / "report.html",
+        page(
+            title(seen),
+            lead(seen),
+            [*plain_sections(seen), *later(why), errors(seen), cost(seen)],
+            style=task.present_style,
+        ),
+    )
 
 
 def write(seen: Seen, sections: Sequence[Section], output: Path) -> None:
@@ -261,8 +306,10 @@ def later(why: str) -> list[Section]:
 def errors(seen: Seen) -> Section:
     """By the length of the source, and by what the task tells apart."""
     first = next(iter(seen.scores.values())).metric.name
-    by_length = length_bin(seen.predictions, seen.sizes)
-    bins = {f"source length in {seen.unit}": by_bin(by_length, seen.predictions, seen.scores)}
+    bins: dict[str, dict[str, dict[str, Any]]] = {}
+    if seen.sizes:
+        by_length = length_bin(seen.predictions, seen.sizes)
+        bins[f"source length in {seen.unit}"] = by_bin(by_length, seen.predictions, seen.scores)
     bins |= {name: by_bin(bin_of, seen.predictions, seen.scores) for name, bin_of in seen.task.bins.items()}
     return errors_section(bins, first, f"Of the {len(seen.predictions)} {seen.split} records that this page looks at.")
 

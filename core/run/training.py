@@ -25,6 +25,7 @@ from core.run.dry import dry_run
 from core.run.folder import RunFolder, existing_run, new_run, newest_unfinished, read_json, write_json, write_text
 from core.run.prepared import TrainingData, choose_device, make_model, make_rule, source_name, training_data
 from core.run.progress import progress_bar
+from core.run.reporting import report_early
 from core.run.saving import save
 from core.run.scoring import Score, score, table
 from core.run.watched import watched_records
@@ -226,11 +227,13 @@ class Training:
         best = read_checkpoint(self.folder.best) or read_checkpoint(self.folder.last)
         assert best is not None
         put_weights(self.model, best.weights, str(self.folder.best))
+        begun = time.perf_counter()
         with StopSignals() as self.signals:
             predictions = self.decode(self.data.dev.records)
             if (signal := self.signals.received()) is not None or predictions is None:
                 print(f"\nstopped before the last evaluation; go on with: {self.resume_command()}", file=sys.stderr)
                 raise Interrupted(signal or 2)
+        seconds = time.perf_counter() - begun
         skipped: dict[str, str] = {}
         scores = score(predictions, self.metrics, skipped=skipped)
         tree = {
@@ -249,6 +252,18 @@ class Training:
         }
         write_text(self.folder.card, card(self.task, self.cfg, tree, read_json(self.folder.facts)))
         write_json(self.folder.metrics, tree)
+        if self.cfg.train.report:
+            report_early(
+                self.task,
+                self.cfg,
+                self.folder,
+                predictions=predictions,
+                scores=scores,
+                skipped=skipped,
+                codecs=self.data.codecs,
+                train=self.data.encoded.examples,
+                seconds=seconds,
+            )
         print(f"\n{self.task.name}, dev, best checkpoint (step {best.step}); {reason}", file=sys.stderr)
         print(table(scores))
         for name, why in skipped.items():

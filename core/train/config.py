@@ -61,6 +61,8 @@ class TrainConfig:
     """CPU threads; 0: all. Results are bit-identical only for an equal number, so it is recorded and checked."""
     tensorboard: bool = False
     """Write event files to RUN/tensorboard as well."""
+    report: bool = True
+    """Write RUN/report.html when training ends: what is known by then, in a moment. `report RUN` measures the rest."""
 
 
 @config

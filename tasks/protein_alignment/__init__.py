@@ -9,7 +9,7 @@ from tasks.protein_alignment.files import files
 from tasks.protein_alignment.formats import FORMATS
 from tasks.protein_alignment.metrics import identity_band, metrics, part, utility
 from tasks.protein_alignment.needleman_wunsch import baseline, ungapped
-from tasks.protein_alignment.page import present
+from tasks.protein_alignment.page import STYLE, present
 from tasks.protein_alignment.parts import features, rule
 from tasks.protein_alignment.simulated import simulated
 from tasks.protein_alignment.solve import solve
@@ -37,5 +37,6 @@ TASK = Task(
     formats=FORMATS,
     bins={"identity": identity_band, "part": part},
     present=present,
+    present_style=STYLE,
     changeable=("task.piece", "task.fasta"),
 )

@@ -11,19 +11,12 @@ from tasks.protein_alignment.writing import confidence, names_of
 
 WIDTH = 80
 
-
-HEAD = (
-    """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Alignments</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --faint: #666; --bar: #888 }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --paper: #16181c; --faint: #9a9a9a; --bar: #777 } }
-body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 1.5rem; max-width: 90rem }
+STYLE = (
+    """
 h2 { font-size: 1.05rem; margin: 1.6rem 0 .2rem } .facts { color: var(--faint); margin: 0 0 .6rem }
-.block { overflow-x: auto; margin-bottom: .9rem }
+.block { overflow-x: auto; margin-bottom: .9rem; --bar: #888 }
 table { border-collapse: collapse; font: 13px/1.25 ui-monospace, Menlo, Consolas, monospace }
-td { padding: 0; width: 1.05em; min-width: 1.05em; text-align: center }
+td { padding: 0; width: 1.05em; min-width: 1.05em; text-align: center; border: 0 }
 td.name { width: auto; text-align: left; padding-right: 1em; white-space: nowrap }
 td.last { width: auto; padding-left: .8em; color: var(--faint); text-align: right }
 td.gap { color: var(--faint) } tr.bars td { height: 1.3em; vertical-align: bottom; padding-top: 3px }
@@ -35,7 +28,20 @@ tr.bars td.name { color: var(--faint); font-size: 11px } .key span { padding: 0 
     + """
 td[class] { background: color-mix(in srgb, var(--hue, transparent) var(--much, 0%), transparent) }
 .key span { background: var(--hue) ; color: #000 }
-</style></head><body><h1>Alignments</h1>
+"""
+)
+"""Of an alignment, within any page whose faint colour is --faint."""
+HEAD = (
+    """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Alignments</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --faint: #666 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --paper: #16181c; --faint: #9a9a9a } }
+body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 1.5rem; max-width: 90rem }
+"""
+    + STYLE
+    + """</style></head><body><h1>Alignments</h1>
 <p class="key">"""
     + " ".join(f'<span class="{name}">{name} {letters}</span>' for name, (letters, _) in CLASSES.items())
     + "</p>\n"

@@ -14,7 +14,7 @@ from tasks.reaction_prediction.codec import SmilesTokenizer, codecs
 from tasks.reaction_prediction.files import files
 from tasks.reaction_prediction.formats import FORMATS
 from tasks.reaction_prediction.metrics import metrics
-from tasks.reaction_prediction.page import section
+from tasks.reaction_prediction.page import STYLE, section
 from tasks.reaction_prediction.reaction import read_answer, read_source
 from tasks.reaction_prediction.settings import ReactionConfig
 from tasks.reaction_prediction.sources import both, orderly, uspto50k
@@ -89,4 +89,5 @@ TASK = Task(
     formats=FORMATS,
     bins={"class": reaction_class, "bonds": bonds, "stereo": stereo},
     present=section,
+    present_style=STYLE,
 )

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import escape
 
 from core.record import Prediction
 from tasks.summarization.sentences import words
 
 PIECE = re.compile(r"\w+|\W+")
+STYLE = """
+article { padding: 0.2em 0 } article > h2 { display: none }
+p { margin: 0.3em 0; white-space: pre-wrap; overflow-wrap: anywhere; max-width: none }
+p.summary { font-size: 1.1em } p.reference { opacity: 0.75 }
+"""
+"""Of a summary within a page that has colours of its own for `mark` and `ins`."""
 HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Summaries</title><style>
 body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; background: #fff }
@@ -36,6 +43,11 @@ def write_page(prediction: Prediction, n_best: int) -> str:
     if record.target is not None:
         lines.append(f'<p class="reference">Reference: {escape(str(record.target))}</p>')
     return "\n".join((*lines, "</article>"))
+
+
+def present(prediction: Prediction) -> str:
+    """The best summary above its text, as part of a page with STYLE, which shows the reference itself."""
+    return write_page(replace(prediction, record=replace(prediction.record, target=None)), 1)
 
 
 def marked(text: str, other: set[str], *, new: bool) -> str:

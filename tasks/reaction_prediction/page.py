@@ -36,6 +36,9 @@ FOOT = "</body>\n</html>\n"
 def section(prediction: Prediction, n_best: int = 10) -> str:
     """One input."""
     record = prediction.record
+    error = str(record.meta.get("error", ""))
+    if error:
+        return f'<section>\n<p class="warning">{escaped(error)}</p>\n</section>'
     lines = [
         "<section>",
         f"<h2>{escaped(record.key)} <small><code>{escaped(str(record.source))}</code></small></h2>",
@@ -49,7 +52,4 @@ def section(prediction: Prediction, n_best: int = 10) -> str:
             f"<td>{svg_of(prediction, one)}<code>{escaped(one.smiles)}</code>{warning}</td>"
             f'<td class="number">{chance(one.probability)}</td><td class="end">{"yes" if one.valid else "no"}</td></tr>'
         )
-    error = str(record.meta.get("error", ""))
-    if error:
-        lines.append(f'<tr><td colspan="4" class="warning">{escaped(error)}</td></tr>')
     return "\n".join([*lines, "</table>", "</section>"])

@@ -24,10 +24,14 @@ the paired bootstrap on the same draws (Koehn, 2004) at 0.05 after Holm's correc
 
 
 def markdown(
-    boards: Sequence[Board], overall: Sequence[Across], anchors: Sequence[Anchor], published: Sequence[Published]
+    boards: Sequence[Board],
+    overall: Sequence[Across],
+    anchors: Sequence[Anchor],
+    published: Sequence[Published],
+    remarks: str = "",
 ) -> str:
     """The whole page."""
-    parts = [HEAD]
+    parts = [HEAD, *([remarks] if remarks else [])]
     for one in overall:
         parts += [f"## Across tasks: {one.budget}\n", shows(one), across_table(one), hardware(one)]
     for board in boards:

@@ -12,6 +12,9 @@ from benchmarks.leaderboard.store import RESULTS, read_results
 from benchmarks.leaderboard.systems import table
 from benchmarks.leaderboard.webpage import webpage
 
+REMARKS = "remarks.md"
+"""In the folder of results: what their numbers do not say of themselves, a paragraph."""
+
 
 def pages(results: Path = RESULTS, references: Path = REFERENCES) -> dict[str, str]:
     """Name under docs/ -> content."""
@@ -19,7 +22,8 @@ def pages(results: Path = RESULTS, references: Path = REFERENCES) -> dict[str, s
     anchors, published = read_references(references)
     found = {row.budget for board in boards for row in board.rows}
     overall = [across(budget, boards, anchors) for budget in table()[0] if budget in found]
+    remarks = (results / REMARKS).read_text(encoding="utf-8") if (results / REMARKS).is_file() else ""
     return {
-        "leaderboard.md": markdown(boards, overall, anchors, published),
-        "leaderboard/index.html": webpage(boards, overall, anchors, published),
+        "leaderboard.md": markdown(boards, overall, anchors, published, remarks),
+        "leaderboard/index.html": webpage(boards, overall, anchors, published, remarks),
     }

@@ -64,7 +64,11 @@ Cell = tuple[str, str | float | None]
 
 
 def webpage(
-    boards: Sequence[Board], overall: Sequence[Across], anchors: Sequence[Anchor], published: Sequence[Published]
+    boards: Sequence[Board],
+    overall: Sequence[Across],
+    anchors: Sequence[Anchor],
+    published: Sequence[Published],
+    remarks: str = "",
 ) -> str:
     """The whole page."""
     names = sorted({row.system for board in boards for row in board.rows})
@@ -76,6 +80,7 @@ def webpage(
         " digest of the records and the metric's signature agree. Intervals are 95 % bootstraps; wins, ties and losses are"
         " paired bootstraps at 0.05 after Holm's correction. Skill = (score - floor) / (reference - floor).</p>",
     ]
+    parts += [f"<p>{escape(remarks.strip())}</p>"] if remarks else []
     for one in overall:
         parts += across_section(one, names)
     parts += ["<h2>All rows</h2>", filters(boards), all_rows(boards, anchors)]

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.leaderboard.__main__ import main
 from benchmarks.leaderboard.cell import config_digest, train_cell
+from benchmarks.leaderboard.matrix import Planner
 from benchmarks.leaderboard.store import read_results
 from benchmarks.leaderboard.systems import System, chosen, config_of, table
 from core.config_toml import load
@@ -63,32 +64,44 @@ def test_seed_and_machine_are_no_part_of_what_is_compared() -> None:
     assert config_digest(changed) != config_digest(one)
 
 
-def test_a_finished_cell_is_left_alone_and_a_broken_off_one_goes_on(tmp_path: Path) -> None:
+def test_a_cell_says_what_it_scored_and_what_it_cost_and_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
     write(tmp_path / "short.toml", SHORT.replace("every = 250", "every = 2"))
-    words = ("run", "--tasks", "roman", "--systems", "quick=short.toml", "--budget", "full", "--seeds", "1")
-    words += ("--jobs", "1", "--results", "results", "--runs", "runs")
-    done = board(*words, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "[1/1] roman, quick, seed 1: quick: exact@1" in done.stderr
+    words = ["--task", "roman", "--system", f"quick={tmp_path / 'short.toml'}", "--budget", "full"]
+    words += ["--results", str(tmp_path / "results"), "--runs", str(tmp_path / "runs")]
+    assert main(["cell", *words]) == 0
     (found,) = read_results(tmp_path / "results")
-    assert (found["kind"], found["seed"], found["cost"]["steps"]) == ("trained", 1, 5)
-    assert found["cost"]["decode_p95_ms"] >= found["cost"]["decode_p50_ms"] > 0
-    assert found["cost"]["peak_memory_mib"] > 0
-    assert found["cost"]["flops"] == 6 * found["cost"]["parameters"] * found["cost"]["tokens"]
-    again = board(*words, folder=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert "1 cells, 1 of them done already" in again.stderr
-    assert len(read_results(tmp_path / "results")) == 1
-    # as a kill leaves it: the run saved at step 4, and not finished
+    cost = found["cost"]
+    assert (found["kind"], found["seed"], cost["steps"]) == ("trained", 1, 5)
+    assert cost["decode_p95_ms"] >= cost["decode_p50_ms"] > 0
+    assert cost["peak_memory_mib"] > 0
+    assert cost["flops"] == 6 * cost["parameters"] * cost["tokens"]
+    (cell,) = Planner(TASKS, table()[0]["full"], tmp_path / "results", again=False).cells(
+        ["roman"], chosen([f"quick={tmp_path / 'short.toml'}"]), 1
+    )
+    assert cell.state == "done"
+    # as a kill leaves it: saved, and not finished
     (run,) = (tmp_path / "runs/roman").glob("full-quick-*/")
     (run / "metrics.json").unlink()
     shutil.rmtree(tmp_path / "results")
     log = (run / "log.jsonl").read_text(encoding="utf-8")
-    more = board(*words, folder=tmp_path)
-    assert more.returncode == 0, more.stderr
+    assert main(["cell", *words]) == 0
     (resumed,) = read_results(tmp_path / "results")
     assert resumed["metrics"]["exact@1"]["rows"] == found["metrics"]["exact@1"]["rows"]
     assert (run / "log.jsonl").read_text(encoding="utf-8").startswith(log.splitlines()[0])
+
+
+@pytest.mark.slow
+def test_a_finished_cell_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path / "short.toml", SHORT)
+    words = ("run", "--tasks", "roman", "--systems", "quick=short.toml", "--budget", "full", "--seeds", "2")
+    words += ("--jobs", "2", "--results", "results", "--runs", "runs")
+    done = board(*words, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "[2/2] roman, quick, seed " in done.stderr
+    again = board(*words, folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "2 cells, 2 of them done already" in again.stderr
+    assert len(read_results(tmp_path / "results")) == 2
 
 
 def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,11 +98,11 @@ class Validity(Percent):
 
     @property
     def name(self) -> str:
-        return f"valid@{self.k}"
+        return "validity" if self.k == 1 else f"validity@{self.k}"
 
     @property
     def signature(self) -> str:
-        return f"valid|k:{self.k}|{self.asked}|rdkit:{version()}|sanitised:yes|percent|v:1"
+        return f"validity|k:{self.k}|{self.asked}|rdkit:{version()}|sanitised:yes|percent|v:1"
 
     def statistics(self, predictions: Sequence[Prediction]) -> np.ndarray:
         """The share of each record's."""

@@ -91,9 +91,9 @@ def metric(name: str, **task: object) -> Metric:
 
 def test_validity_is_of_what_was_said_not_of_the_ranking() -> None:
     prediction = answered("C", "C(", "CC", "CC", "c1cccc1")
-    assert metric("valid@1").statistics([prediction])[0, 0] == 0
-    assert metric("valid@10").statistics([prediction])[0, 0] == 0.5
-    assert metric("valid@1").statistics([answered("C")])[0, 0] == 0
+    assert metric("validity").statistics([prediction])[0, 0] == 0
+    assert metric("validity@10").statistics([prediction])[0, 0] == 0.5
+    assert metric("validity").statistics([answered("C")])[0, 0] == 0
 
 
 def test_the_largest_fragment_alone() -> None:

@@ -1,0 +1,255 @@
+"""`report` and `compare`: pages that stand alone, with numbers that are the run's own, whatever the records hold."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from core.cli import dispatch
+from core.data.config import DataConfig
+from core.record import Prediction, Record, Split
+from core.report.facts import number
+from core.task import Task
+from core.testing.toys import TOY
+
+HEADINGS = [
+    *("Scores", "Examples", "Settings", "Data", "Learning", "Attention", "Attention entropy"),
+    *("Exposure bias", "Calibration", "Search", "Errors", "Cost"),
+]
+HOSTILE = '<script>alert("x")</script><img src=//evil.example/p.png onerror=alert(1)>&amp;'
+CONFIG = """
+[task]
+longest = 4
+train = 40
+held_out = 22
+[batch]
+tokens = 512
+[model]
+kind = "transformer"
+width = 16
+heads = 2
+inner = 16
+encoder_layers = 1
+decoder_layers = 2
+[train]
+steps = 4
+evaluate_every = 4
+log_every = 2
+warmup = 2
+[search]
+beams = 2
+length_ratio = 1.0
+length_extra = 2
+"""
+
+
+def hostile(cfg: Any, data: DataConfig, split: Split) -> Iterator[Record]:
+    """Toy strings whose keys, and some of whose texts, are markup."""
+    for n, record in enumerate(TOY.sources["strings"](cfg, data, split)):
+        bad = "<b>&'" if n % 3 == 0 else ""
+        yield Record(f"{record.key}{HOSTILE}", record.source + bad, record.target + bad)
+
+
+def present(prediction: Prediction) -> str:
+    """As a task would."""
+    return f"<b class='own'>{html.escape(str(prediction.record.source))}</b>"
+
+
+TASK = replace(
+    TOY,
+    sources={"hostile": hostile},
+    bins={"first <letter>": lambda record: str(record.source)[0]},
+    baselines={"copy": lambda train, records: [str(one.source) for one in records]},
+)
+Typed = Callable[..., tuple[int, str, str]]
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.headings: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.open.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+            self.open.append("")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two hardly trained models, of two seeds."""
+    folder = tmp_path_factory.mktemp("toy")
+    (folder / "toy.toml").write_text(CONFIG)
+    for seed in (1, 2):
+        words = [str(folder / "toy.toml"), f"seed={seed}", "--run", str(folder / f"seed{seed}")]
+        assert dispatch("train", lambda: TASK, "toy", words) == 0
+    return folder / "seed1", folder / "seed2"
+
+
+@pytest.fixture(scope="module")
+def reported(runs: tuple[Path, Path]) -> Path:
+    """The page of the first."""
+    assert dispatch("report", lambda: TASK, "toy", [str(runs[0])]) == 0
+    return runs[0] / "report.html"
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str]) -> Typed:
+    """Exit code, standard output, standard error."""
+
+    def run_it(verb: str, *words: str | Path, task: Task[Any] = TASK) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = dispatch(verb, lambda: task, task.name, [str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run_it
+
+
+def stands_alone(text: str) -> None:
+    """Nothing is loaded, nothing runs, nothing of a record has become markup."""
+    found = Page(text)
+    assert "script" not in {tag for tag, _ in found.tags}
+    assert not {tag for tag, _ in found.tags} & {"iframe", "object", "embed", "link", "base", "form", "img"}
+    for tag, attributes in found.tags:
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        for name in ("src", "href", "srcset", "xlink:href", "data"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,")), (tag, attributes)
+    assert not re.search(r"@import|url\(", text)
+    assert len(text.encode()) < 5_000_000
+
+
+def test_a_page_stands_alone_and_has_every_heading(reported: Path) -> None:
+    text = reported.read_text(encoding="utf-8")
+    stands_alone(text)
+    assert Page(text).headings == HEADINGS
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+    assert html.escape(HOSTILE) in text
+
+
+def test_its_numbers_are_those_of_the_run(reported: Path) -> None:
+    text = reported.read_text(encoding="utf-8")
+    result = json.loads((reported.parent / "metrics.json").read_text())
+    rows = re.findall(r"<td[^>]*>([^<]*)</td>", text)
+    for name, one in result["metrics"].items():
+        place = rows.index(name)
+        assert rows[place + 1] == number(one["value"])
+        assert rows[place + 3] == one["signature"]
+    facts = json.loads((reported.parent / "run.json").read_text())
+    assert f"{facts['parameters']:,}" in text
+    assert facts["data"]["train"][:16] in text
+
+
+def test_every_chart_is_a_picture_of_its_own(reported: Path) -> None:
+    pictures = reported.with_suffix("")
+    names = {path.stem for path in pictures.glob("*.svg")}
+    assert names >= {"loss", "dev-exact-1", "length-train-source", "throughput", "beam-metric", "reliability-tokens"}
+    assert names >= {"entropy-layer-1", "entropy-layer-2", "exposure-position", "attention-layer-2-head-2"}
+    for path in pictures.glob("*.svg"):
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")
+    if find_spec("matplotlib"):
+        assert {path.stem for path in pictures.glob("*.png")} == names
+
+
+def test_what_cannot_be_measured_says_why(runs: tuple[Path, Path], typed: Typed, tmp_path: Path) -> None:
+    out = tmp_path / "few.html"
+    assert typed("report", runs[0], "--records", "3", "--output", out)[0] == 0
+    text = out.read_text(encoding="utf-8")
+    assert "Not measured: 3 records are too few to fit a temperature on one half and judge it on the other" in text
+    assert Page(text).headings == HEADINGS
+
+
+def test_a_task_presents_its_answers_in_its_own_way(runs: tuple[Path, Path], typed: Typed, tmp_path: Path) -> None:
+    task = replace(TASK, present=present, present_style="b.own { color: red }")
+    assert typed("report", runs[0], "--records", "12", "--output", tmp_path / "own.html", task=task)[0] == 0
+    text = (tmp_path / "own.html").read_text(encoding="utf-8")
+    assert ".domain { b.own { color: red } }" in text
+    assert "<b class='own'>" in text
+    stands_alone(text)
+
+
+@pytest.mark.slow  # the section on the search stops after so many seconds, so a starved machine has fewer rows
+def test_the_page_is_the_same_each_time(runs: tuple[Path, Path], typed: Typed, tmp_path: Path) -> None:
+    def without_times(path: Path) -> str:
+        return re.sub(r"\d+(\.\d+)? (s|ms)\b|<td class=n>\d+\.\d</td>(?=</tr>)", "", path.read_text(encoding="utf-8"))
+
+    first, second = tmp_path / "a.html", tmp_path / "b.html"
+    for path in (first, second):
+        assert typed("report", runs[0], "--records", "12", "--output", path)[0] == 0
+    assert without_times(first) == without_times(second)
+
+
+def test_wrong_words_are_refused(runs: tuple[Path, Path], typed: Typed, tmp_path: Path) -> None:
+    assert typed("report", runs[0], runs[1])[0] == 2
+    assert typed("report", runs[0], "--records", "0")[2] == "error: --records 0: must be an integer, at least 1\n"
+    code, _, said = typed("report", runs[0], "--output", tmp_path / "no" / "x.html")
+    assert (code, said) == (2, f"error: --output {tmp_path}/no/x.html: no such folder {tmp_path}/no\n")
+    assert typed("compare", runs[0])[2] == "error: compare needs two runs, RUN_A and RUN_B, not 1\n"
+
+
+def test_two_runs_are_compared_record_by_record(runs: tuple[Path, Path], typed: Typed, tmp_path: Path) -> None:
+    code, out, _ = typed("compare", *runs, "--output", tmp_path / "both.html")
+    assert code == 0
+    wins = re.search(r"exact@1, record by record: seed1 (\d+), seed2 (\d+), ties (\d+)", out)
+    assert wins is not None
+    dev = json.loads((runs[0] / "metrics.json").read_text())["n"]
+    assert sum(map(int, wins.groups())) == dev
+    text = (tmp_path / "both.html").read_text(encoding="utf-8")
+    stands_alone(text)
+    assert Page(text).headings == ["Scores", "Wins and losses", "Settings", "Cost"]
+    assert "<td>seed</td>" in text
+    code, out, _ = typed("compare", runs[0], runs[0])
+    assert code == 0
+    assert re.search(rf"\(A\) 0, seed1 \(B\) 0, ties {dev}\n|seed1.* 0, .*seed1.* 0, ties {dev}\n", out)
+    assert "neither" in out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here: apt-get install chromium")
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (500, False), (1200, True)], ids=["wide", "phone", "dark"])
+def test_a_browser_shows_it(reported: Path, tmp_path: Path, width: int, dark: bool) -> None:
+    from PIL import Image
+
+    picture = tmp_path / "page.png"
+    words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={tmp_path}/own"]
+    words += [f"--window-size={width},2000", f"--screenshot={picture}", "--blink-settings=preferredColorScheme=0"][
+        : 3 if dark else 2
+    ]
+    subprocess.run(["chromium", *words, reported.as_uri()], check=True, capture_output=True, timeout=120)
+    with Image.open(picture) as shown:
+        pixels = shown.convert("L")
+        assert pixels.size == (width, 2000)
+        colours = pixels.getcolors(256)
+    assert colours is not None
+    ground = max(colours)[1]
+    assert ground < 60 if dark else ground > 200
+    assert len(colours) > 20, "an empty page"
+
+
+@pytest.mark.slow
+def test_matplotlib_is_imported_by_figures_alone() -> None:
+    code = "import sys, core.run.reporting, core.notebook\nassert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

@@ -44,6 +44,10 @@ def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     if arguments.by is not None and arguments.by not in task.bins:
         choices = ", ".join(task.bins) or "nothing: this task has no breakdown"
         raise ConfigError(f"--by {arguments.by}: {task.name} can be broken down by {choices}")
+    if arguments.json is not None and not arguments.json.parent.is_dir():
+        raise ConfigError(f"--json {arguments.json}: no such folder {arguments.json.parent}")
+    if arguments.json is not None and arguments.json.is_dir():
+        raise ConfigError(f"--json {arguments.json}: a folder; name a file")
     system = (
         given(task, arguments, split, arguments.predictions) if arguments.predictions else ran(task, arguments, split)
     )

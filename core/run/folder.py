@@ -71,10 +71,18 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """All of it or nothing: written beside, then renamed."""
+    """All of it or nothing: written beside, then renamed. A pipe or a device is written to, never replaced."""
+    if is_stream(path):
+        path.write_text(text, encoding="utf-8")
+        return
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
+
+
+def is_stream(path: Path) -> bool:
+    """A pipe or a device, such as /dev/stdout."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def write_json(path: Path, tree: Any) -> None:
@@ -87,6 +95,21 @@ def new_run(runs: Path, task: str, label: str) -> RunFolder:
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{label}"
     tries = (runs / task / (stem if number == 1 else f"{stem}-{number}") for number in range(1, 1000))
     return RunFolder(next(path for path in tries if not path.exists()))
+
+
+def claimed(folder: RunFolder, *, named: bool) -> RunFolder:
+    """Make the folder, now that there is something to write; of two runs begun in one second, one takes another name."""
+    for number in range(1, 1000):
+        path = folder.path if number == 1 else folder.path.with_name(f"{folder.path.name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if not named:
+                continue
+            if any(path.iterdir()):
+                raise ConfigError(f"--run {path}: another run has begun there in the meantime") from None
+        return RunFolder(path)
+    raise ConfigError(f"{folder.path}: a thousand runs of this name; name another folder with --run")
 
 
 def newest_unfinished(runs: Path, task: str) -> RunFolder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.errors import DataError
@@ -13,7 +13,7 @@ from core.run.answering import Answerer
 from core.run.folder import existing_run
 from core.run.inputs import arriving, read_inputs
 from core.run.progress import progress_bar
-from core.run.stored import load_run, others_of
+from core.run.stored import load_run, others_of, stored_config
 from core.run.written import choose_format, destination, settings_of
 from core.task import Task
 
@@ -28,7 +28,8 @@ def predict(task: Task[Any], arguments: PredictArguments) -> int:
     """Results to --output or standard output; 3 if any input could not be read (the others are still done)."""
     form = choose_format(task, arguments.format)
     asked = (f"search.n_best={arguments.n_best}",) if arguments.n_best is not None else ()
-    settings = (*settings_of(form, arguments.overrides), *widened(arguments), *arguments.overrides, *asked)
+    told = (*settings_of(form, arguments.overrides), *arguments.overrides)
+    settings = (*told, *widened(task, arguments, told), *asked)
     run = load_run(task, existing_run(arguments.run), settings)
     others = others_of(run, arguments.others)
     answer = Answerer(task, run.config, run.codecs, run.model, run.rule, others=others)
@@ -61,11 +62,15 @@ def ignored(done: int) -> None:
     """Progress that nobody watches."""
 
 
-def widened(arguments: PredictArguments) -> tuple[str, ...]:
-    """More answers than the stored search has beams: as many beams as answers."""
+def widened(task: Task[Any], arguments: PredictArguments, told: Sequence[str]) -> tuple[str, ...]:
+    """More answers than the stored search has beams: as many beams as answers, unless the user says how many."""
     asked = arguments.n_best
-    told = any(one.split("=")[0] in ("search.beams", "search.strategy") for one in arguments.overrides)
-    return (f"search.beams={asked}",) if asked is not None and asked > 5 and not told else ()
+    if asked is None or any(
+        one.partition("=")[0].strip() in ("search.beams", "search.strategy") for one in arguments.overrides
+    ):
+        return ()
+    search = stored_config(task, existing_run(arguments.run), (*told, "search.n_best=1")).search
+    return (f"search.beams={asked}",) if search.strategy != "greedy" and asked > search.beams else ()
 
 
 def chunks(records: Iterator[Record]) -> Iterator[list[Record]]:

@@ -22,7 +22,16 @@ from core.record import Prediction, Record
 from core.run.answering import Answerer, Stopped
 from core.run.card import card
 from core.run.dry import dry_run
-from core.run.folder import RunFolder, existing_run, new_run, newest_unfinished, read_json, write_json, write_text
+from core.run.folder import (
+    RunFolder,
+    claimed,
+    existing_run,
+    new_run,
+    newest_unfinished,
+    read_json,
+    write_json,
+    write_text,
+)
 from core.run.prepared import TrainingData, choose_device, make_model, make_rule, source_name, training_data
 from core.run.progress import progress_bar
 from core.run.reporting import report_early
@@ -64,7 +73,10 @@ def train(task: Task[Any], arguments: TrainArguments) -> int:
         old, new = stored.facts["data"], data_facts(task, cfg, data)
         said = "; ".join(f"{name}: {old.get(name)} -> {new[name]}" for name in new if old.get(name) != new[name])
         raise ConfigError(f"{folder.path}: the data has changed since it was saved: {said}")
-    Training(task, cfg, folder, data, device, facts, stored).run()
+    training = Training(task, cfg, folder, data, device, facts, stored)
+    if not going_on:  # nothing is written before all of it could be built
+        training.folder = claimed(folder, named=arguments.run is not None)
+    training.run()
     return 0
 
 

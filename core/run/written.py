@@ -12,6 +12,7 @@ from typing import Any
 
 from core.errors import ConfigError
 from core.record import Prediction
+from core.run.folder import is_stream
 from core.task import Format, Task
 
 Write = Callable[[Prediction, int], None]
@@ -49,6 +50,10 @@ def destination(form: Format[Any], output: Path | None, *, folder: bool) -> Gene
         sys.stdout.reconfigure(encoding="utf-8")  # pyright: ignore[reportAttributeAccessIssue]
         with framed(form, sys.stdout.write) as write:
             yield flushing(write)
+        return
+    if is_stream(output):
+        with output.open("w", encoding="utf-8", newline="\n") as file, framed(form, file.write) as write:
+            yield write
         return
     beside = output.with_name(f".{output.name}.new")
     try:

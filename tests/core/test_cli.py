@@ -319,7 +319,7 @@ def test_help_all_has_every_key_with_default_and_meaning(capsys: pytest.CaptureF
     assert main("train", TASK, ["--help-all"]) == 0
     said = capsys.readouterr().out
     assert "  task.largest = 999    integer, at least 1\n      Numbers go up to this.\n" in said
-    assert '  model.cell = "gru"    one of rnn, gru, lstm\n' in said
+    assert '  model.cell = "gru"    one of gru, lstm, rnn\n' in said
     assert main("train", TASK, ["--keys"]) == 0
     keys = capsys.readouterr().out.split()
     assert len(keys) == len(set(keys)) > 60

@@ -25,6 +25,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, sys.argv[1])
 
@@ -193,6 +194,16 @@ def descendants(process: int) -> set[int]:
     return found
 
 
+def at_rest(cell: Any, spared: set[int]) -> int:
+    """Processes of a jail that has nothing to do, once all its workers have begun: none is free while others sleep."""
+    cell.run_many([Job("import time\ntime.sleep(0.2)")] * (2 * WORKERS))
+    most = 0
+    for _ in range(20):
+        most = max(most, len(descendants(os.getpid()) - spared))
+        time.sleep(0.02)
+    return most
+
+
 def reap(process: int) -> None:
     """What has ended, and whose parent ended before it."""
     try:
@@ -243,8 +254,7 @@ def trial(tier: str, extent: str) -> dict[str, object]:
         world = World(Path(folder))
         spared = {world.bystander.pid}
         with jail(MEMORY_MIB, SECONDS, OUTPUT_KIB, WORKERS, tiers=[tier]) as cell:  # pyright: ignore[reportArgumentType]
-            cell.run_many([Job("pass")] * 8)
-            resting = len(descendants(os.getpid()) - spared)
+            resting = at_rest(cell, spared)
             for kind, programs in ATTACKS.items():
                 chosen = [programs[index] for index in QUICK[kind]] if extent == "quick" else programs
                 count += len(chosen)

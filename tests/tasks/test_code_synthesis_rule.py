@@ -111,7 +111,7 @@ def walk(text: str, kind: str = "file") -> list[Place | None]:
     """The place before each letter and at the end."""
     lexer = ending()
     at: Place | None = begin(lexer.grammar, kind)
-    found = [at]
+    found: list[Place | None] = [at]
     for letter in text:
         at = lexer.read(at, letter if letter.isascii() else FOREIGN) if at else None
         found.append(at)
@@ -127,8 +127,9 @@ def test_every_part_of_a_program_can_be_ended(text: str) -> None:
         rest = lexer.finish(at)
         assert rest is not None, f"{text[:end]!r} has no end"
         ast.parse(text[:end] + rest)
-    assert at is not None
-    assert lexer.complete(at) is not None
+    last = walk(text)[-1]
+    assert last is not None
+    assert lexer.complete(last) is not None
 
 
 @pytest.mark.parametrize("text", WRONG)

@@ -1,14 +1,16 @@
-"""The field's own files: requests in lines of text, and two parallel files of requests and code."""
+"""The field's own files: JSON lines with tests, requests in lines of text, and two parallel files of requests and code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from core.data.config import DataConfig
 from core.data.files import own_file
-from core.data.lines import Line, read_lines
+from core.data.jsonl import json_object, read_tree, text
+from core.data.lines import BadLine, Line, read_lines
 from core.data.parallel import read_parallel
 from core.data.sources import read_files, with_holdout
 from core.errors import BadRecord, ConfigError, DataError
@@ -16,6 +18,7 @@ from core.record import Prediction, Record, Split
 from core.task import Format
 from tasks.code_synthesis.canonical import read_target
 from tasks.code_synthesis.config import CodeConfig
+from tasks.code_synthesis.running import tests_of
 
 SIDES = ((".nl", ".code"), (".anno", ".code"))
 """Endings of requests and of code, as published sets have them."""
@@ -28,6 +31,28 @@ def read_text(cfg: CodeConfig, path: Path) -> Iterator[Record]:
         return Record(str(line.number), line.text, meta={"place": line.place})
 
     return map(parse, read_lines(path))
+
+
+def read_jsonl(cfg: CodeConfig, path: Path) -> Iterator[Record]:
+    """An object a line: `source`, `target`, and, beside them or in `meta`, `tests` (hidden) and `examples` (given)."""
+
+    def parse(line: Line) -> Record:
+        tree = json_object(line)
+        own = {name: tree[name] for name in ("tests", "examples") if tree.get(name) is not None}
+        if own and not isinstance(tree.get("meta") or {}, dict):
+            raise line.bad("`meta` is no object")
+        tree = {**tree, "meta": {**(tree.get("meta") or {}), **own}}
+        record = read_tree(
+            tree, line, text, partial(read_target, cfg), targets=tree.get("target") is not None, prefix=""
+        )
+        for name in ("tests", "examples"):
+            try:
+                tests_of(record, name)
+            except BadRecord as error:
+                raise line.bad(str(error).removeprefix(f"{line.place}: ")) from None
+        return record
+
+    return map(parse, (line for line in read_lines(path) if line.raw.strip()))
 
 
 def write_cells(prediction: Prediction, n_best: int) -> str:
@@ -49,6 +74,7 @@ def write_code(prediction: Prediction, n_best: int) -> str:
 FORMATS: dict[str, Format[CodeConfig]] = {
     "cells": Format(write=write_cells),
     "code": Format(write=write_code, suffix=".py"),
+    "jsonl": Format(endings=(".jsonl", ".jsonl.gz"), read=read_jsonl),
     "text": Format(endings=(".txt", ".txt.gz", ".nl", ".anno"), read=read_text),
 }
 
@@ -71,7 +97,7 @@ def normalised(cfg: CodeConfig) -> Callable[[Record], Record]:
         try:
             return replace(record, target=read_target(cfg, record.target))
         except BadRecord as error:
-            raise BadRecord(f"{record.meta['place']}: {error}") from None
+            raise BadLine(record.meta["place"], str(error), f"{record.source}\t{record.target}") from None
 
     return change
 

@@ -204,6 +204,28 @@ def test_parallel_files_are_read_and_refused_with_their_place(tmp_path: Path) ->
         read(tmp_path)
 
 
+def test_json_lines_have_tests_beside_the_target_or_in_meta(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text(
+        '{"source": "two", "target": "x=2", "tests": ["assert x == 2"]}\n\n'
+        '{"source": "one", "target": "x = 1", "meta": {"tests": [["x", "1"]]}, "examples": [["x", "1"]]}\n'
+        '{"source": "none", "target": "x = None"}\n'
+    )
+    found = read(tmp_path)
+    assert [record.target for record in found] == ["x = 2", "x = 1", "x = None"]
+    assert [record.meta.get("tests") for record in found] == [["assert x == 2"], [["x", "1"]], None]
+    assert [record.meta.get("examples") for record in found] == [None, [["x", "1"]], None]
+    path.write_text('{"source": "two", "target": "x = 2", "tests": ["x == 2"]}\n')
+    with pytest.raises(BadRecord, match=r"train\.jsonl:1: meta\.tests: 'x == 2'; one assertion is right"):
+        read(tmp_path)
+    path.write_text('{"source": "two", "target": "x =", "tests": []}\n')
+    with pytest.raises(BadRecord, match=r"train\.jsonl:1: `target`: no python-line code"):
+        read(tmp_path)
+    path.write_text('{"source": "two"}\n')
+    with pytest.raises(BadRecord, match=r"train\.jsonl:1: no target; training and scoring need one"):
+        read(tmp_path)
+
+
 def test_cells_keep_the_lines_of_code() -> None:
     record = Record("7", "two\nlines")
     two = Prediction(record, (Hypothesis("def f():\n    return 1\n", 0.0), Hypothesis("x", -1.0)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from tasks.code_synthesis.lexer import HEX, INSIDE, KEYWORDS, OPERATORS, Lexer, Place
 
@@ -74,6 +75,12 @@ class Ending(Lexer):
                 yield "}"
             case _:
                 yield ""
+
+    def finishes(self, at: Place) -> bool:
+        """Whether `finish` finds a text. Of words, the most places by far, that is quickly seen: any may go on as a name."""
+        if at.mode == "word":
+            return any(self.grammar.step(at.config, terminal) for terminal in becoming(at.data))
+        return self.finish(at) is not None
 
     def finish(self, at: Place) -> str | None:
         """A short text that ends it; None where there is none."""
@@ -158,6 +165,12 @@ class Ending(Lexer):
             text += " " + word if glued and word[0] in INSIDE else word
             glued = word[-1] in INSIDE
         return text
+
+
+@lru_cache(maxsize=1000)
+def becoming(data: str) -> tuple[str, ...]:
+    """Terminals that a word that begins so may turn out to be."""
+    return ("NAME", *sorted(word for word in KEYWORDS if word.startswith(data)))
 
 
 def ended(at: Place) -> str:

@@ -31,8 +31,10 @@ from tasks.code_synthesis.lexer import FOREIGN, Place, begin
 
 NEVER = 32_000
 """The cost of a token that leads nowhere."""
-HISTORIES, MASKS, PLACES = 30_000, 4_000, 60_000
+HISTORIES, PLACES = 30_000, 400_000
 """So many are remembered."""
+MASK_BYTES = 64 << 20
+"""So much of masks."""
 
 
 def python_rule(cfg: CodeConfig, codecs: Codecs) -> Rule | None:
@@ -67,6 +69,7 @@ class PythonRule(SearchOnly):
 
     def __init__(self, codec: CodeTokenizer, rule: str) -> None:
         self.codec, self.rule = codec, rule
+        self.most_masks = max(MASK_BYTES // (2 * codec.size), 500)
         self.tries = {after_word: trie(codec, after_word=after_word) for after_word in (False, True)}
         self.forget()
 
@@ -78,6 +81,7 @@ class PythonRule(SearchOnly):
         self.moves: list[dict[str, int]] = []
         self.whole: dict[int, bool] = {}
         self.plans: dict[tuple[int, bool], tuple[int, ...]] = {}
+        self.said: dict[tuple[str, bool], tuple[int, ...]] = {}
         self.masks: OrderedDict[tuple[int, bool], Tensor] = OrderedDict()
         self.histories: OrderedDict[bytes, History] = OrderedDict()
 
@@ -173,7 +177,7 @@ class PythonRule(SearchOnly):
             found = self.number[place] = len(self.places)
             self.places.append(place)
             self.moves.append({})
-            if self.lexer.finish(place) is None:
+            if not self.lexer.finishes(place):
                 self.number[place] = found = -1
         return found
 
@@ -188,8 +192,10 @@ class PythonRule(SearchOnly):
         """Tokens that end it."""
         key = (place, after_word)
         if (found := self.plans.get(key)) is None:
-            text = self.lexer.finish(self.places[place])
-            found = self.plans[key] = tuple(spelled(self.codec, text or "", after_word=after_word))
+            text = self.lexer.finish(self.places[place]) or ""
+            if (found := self.said.get((text, after_word))) is None:  # many places end alike
+                found = self.said[text, after_word] = tuple(spelled(self.codec, text, after_word=after_word))
+            self.plans[key] = found
         return found
 
     def costs(self, place: int, after_word: bool) -> Tensor:
@@ -209,7 +215,7 @@ class PythonRule(SearchOnly):
                 elif (there := self.move(here, letter)) >= 0:
                     todo.append((below, there))
         found = self.masks[key] = torch.from_numpy(costs)
-        while len(self.masks) > MASKS:
+        while len(self.masks) > self.most_masks:
             self.masks.popitem(last=False)
         return found
 

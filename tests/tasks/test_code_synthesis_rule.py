@@ -132,6 +132,15 @@ def test_every_part_of_a_program_can_be_ended(text: str) -> None:
     assert lexer.complete(last) is not None
 
 
+@pytest.mark.parametrize("text", [*PROGRAMS, *WRONG])
+def test_the_quick_look_at_words_sees_what_a_text_to_the_end_shows(text: str) -> None:
+    lexer = ending()
+    for at in walk(text):
+        for letter in "ian ":
+            after = lexer.read(at, letter) if at else None
+            assert after is None or lexer.finishes(after) == (lexer.finish(after) is not None), letter
+
+
 @pytest.mark.parametrize("text", WRONG)
 def test_what_does_not_parse_is_never_complete(text: str) -> None:
     assert parse(text) is None

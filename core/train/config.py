@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.config import AtLeast0, AtLeast1, Dropout, Impossible, NotNegative, Positive, config
+from core.config import AtLeast0, AtLeast1, Dropout, NotNegative, Positive, config
 
 
 @config
@@ -73,7 +73,3 @@ class SaveConfig:
     """Steps between saves of `checkpoints/last`; evaluations and the end save too."""
     shard_mib: AtLeast0 = 0
     """Split weight files larger than this; 0 never splits."""
-
-    def __post_init__(self) -> None:
-        if 0 < self.shard_mib < 1:
-            raise Impossible("shard_mib", "use whole MiB")

@@ -25,6 +25,7 @@ from core.looking import LOOKING
 from core.nearest import did_you_mean
 from core.settings import RunConfig, run_config
 from core.task import Task
+from core.train.signals import AskedToStop, ending_cleanly
 from core.words import CHANGEABLE, Verb, default_config, run_folder, settings, stored_config
 
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 85}
@@ -214,7 +215,7 @@ VERBS: dict[str, Verb] = {
         (
             Flag("--output", "write there, not to standard output; FOLDER/: a file an input", "OUT"),
             Flag("--format", "jsonl has scores; other formats are the task's", "FORMAT"),
-            Flag("--n-best", "so many answers an input", "N"),
+            Flag("--n-best", "so many answers an input; as text N lines each, blank where there are fewer", "N"),
             Flag("--stream", "answer standard input as it arrives"),
             Flag("--with", "other runs that decide together with this one", "RUN,RUN"),
         ),
@@ -241,7 +242,8 @@ def dispatch(
 ) -> int:
     """Run a verb; the task is loaded only when it is needed. Returns the exit code, having said what went wrong."""
     try:
-        code = run_verb(verb, load_task, name, argv, program or f"python -m tasks {verb} {name}")
+        with ending_cleanly():
+            code = run_verb(verb, load_task, name, argv, program or f"python -m tasks {verb} {name}")
         sys.stdout.flush()
         return code
     except UserError as error:
@@ -249,7 +251,9 @@ def dispatch(
     except Impossible as error:
         return said(str(error), ConfigError.exit_code)
     except Interrupted as stop:
-        return EXIT_CODES.get(signal.Signals(stop.signal_number).name, 128 + stop.signal_number)
+        return exit_code(stop.signal_number)
+    except AskedToStop as stop:
+        return said(str(stop), exit_code(stop.signal_number))
     except KeyboardInterrupt:
         return said("stopped", EXIT_CODES["SIGINT"])
     except BrokenPipeError:  # `| head`: nobody reads any more, which is no mistake
@@ -285,6 +289,11 @@ def run_verb(verb: str, load_task: Callable[[], Task[Any]], name: str, argv: Seq
         print("\n".join(dict.fromkeys(shown)))
         return 0
     return this.run(task, words)
+
+
+def exit_code(signal_number: int) -> int:
+    """Of a verb that this signal ended."""
+    return EXIT_CODES.get(signal.Signals(signal_number).name, 128 + signal_number)
 
 
 def completion_script(shell: str) -> str:

@@ -1,15 +1,47 @@
-"""Ctrl-C, SIGTERM and SIGUSR1 ask the run to save and stop; a second one ends it at once."""
+"""Ctrl-C, SIGTERM and SIGUSR1 end a verb cleanly; while a model trains they ask it to save and stop, and a second one ends it at once."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
 ASKED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
+
+
+class AskedToStop(KeyboardInterrupt):
+    """A signal came where there is nothing to finish first; like Ctrl-C, it passes by whoever catches mere errors."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signal_number).name}")
+        self.signal_number = signal_number
+
+
+@contextmanager
+def ending_cleanly() -> Generator[None, None, None]:
+    """Inside, a signal is raised as AskedToStop, so that half-written files go and the exit code is ours."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    owner = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:  # a child that was forked: as if nothing had been said
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        raise AskedToStop(number)
+
+    old = {one: signal.signal(one, end) for one in ASKED}
+    try:
+        yield
+    finally:
+        for one, handler in old.items():
+            signal.signal(one, handler)
 
 
 class StopSignals:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, DataError
+from core.train.lock import NAME as LOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,15 @@ def claimed(folder: RunFolder, *, named: bool) -> RunFolder:
         except FileExistsError:
             if not named:
                 continue
-            if any(path.iterdir()):
+            if not empty(path):
                 raise ConfigError(f"--run {path}: another run has begun there in the meantime") from None
         return RunFolder(path)
     raise ConfigError(f"{folder.path}: a thousand runs of this name; name another folder with --run")
+
+
+def empty(path: Path) -> bool:
+    """Nothing there but a lock, which a training that was killed before its first line leaves behind."""
+    return all(one.name == LOCK for one in path.iterdir())
 
 
 def newest_unfinished(runs: Path, task: str) -> RunFolder:

@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from core.run.dry import dry_run
 from core.run.folder import (
     RunFolder,
     claimed,
+    empty,
     existing_run,
     new_run,
     newest_unfinished,
@@ -42,6 +44,7 @@ from core.settings import RunConfig, run_config
 from core.task import Metric, Task
 from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, sweep
 from core.train.environment import check_resume, describe
+from core.train.lock import alone
 from core.train.log import Log
 from core.train.signals import StopSignals
 from core.train.trainer import Trainer, choose_precision
@@ -63,8 +66,24 @@ def train(task: Task[Any], arguments: TrainArguments) -> int:
     device = choose_device(cfg.train.device)
     if arguments.dry_run:
         return dry_run(task, cfg, device)
-    sweep(folder.checkpoints)
-    stored = read_checkpoint(folder.last) if going_on else None
+    with ExitStack() as held:
+        stored = None
+        if going_on:
+            held.enter_context(alone(folder.path))
+            sweep(folder.checkpoints)
+            stored = read_checkpoint(folder.last)
+        training = prepared(task, cfg, folder, device, stored)
+        if not going_on:  # nothing is written before all of it could be built
+            training.folder = claimed(folder, named=arguments.run is not None)
+            held.enter_context(alone(training.folder.path))
+        training.run()
+    return 0
+
+
+def prepared(
+    task: Task[Any], cfg: RunConfig, folder: RunFolder, device: torch.device, stored: Checkpoint | None
+) -> Training:
+    """Data, model and state; refused where an exact resume is not possible."""
     facts = describe(device, choose_precision(cfg.train.precision, device))
     if stored is not None and (changed := check_resume(stored.facts["environment"], facts)):
         raise ConfigError(f"{folder.path}: an exact resume needs the same machine: {'; '.join(changed)}")
@@ -73,11 +92,7 @@ def train(task: Task[Any], arguments: TrainArguments) -> int:
         old, new = stored.facts["data"], data_facts(task, cfg, data)
         said = "; ".join(f"{name}: {old.get(name)} -> {new[name]}" for name in new if old.get(name) != new[name])
         raise ConfigError(f"{folder.path}: the data has changed since it was saved: {said}")
-    training = Training(task, cfg, folder, data, device, facts, stored)
-    if not going_on:  # nothing is written before all of it could be built
-        training.folder = claimed(folder, named=arguments.run is not None)
-    training.run()
-    return 0
+    return Training(task, cfg, folder, data, device, facts, stored)
 
 
 def open_run(task: Task[Any], arguments: TrainArguments) -> tuple[RunFolder, RunConfig, bool]:
@@ -90,7 +105,7 @@ def open_run(task: Task[Any], arguments: TrainArguments) -> tuple[RunFolder, Run
     folder = RunFolder(arguments.run) if arguments.run else newest_unfinished(RUNS, task.name)
     if folder.path.exists() and not folder.path.is_dir():
         raise ConfigError(f"--run {folder.path}: not a folder")
-    taken = folder.path.is_dir() and any(folder.path.iterdir())
+    taken = folder.path.is_dir() and not empty(folder.path)
     if taken and not arguments.resume:
         raise ConfigError(f"--run {folder.path}: not empty; add --resume to go on with it, or name another folder")
     if not taken or not folder.config.is_file():  # --resume with nothing there yet: from the start
@@ -196,7 +211,9 @@ class Training:
                 trainer.step, {name: one.value for name, one in scores.items()}, time.perf_counter() - before
             )
             value = first.value if first.metric.higher_is_better else -first.value
-            if trainer.is_best(value):
+            best = trainer.is_best(value)
+            trainer.note(value)
+            if best:
                 self.save(self.folder.best, first)
         return value
 

@@ -97,6 +97,7 @@ class Trainer:
         """Until the steps, the minutes or the patience are used up, or a signal asks to stop.
 
         `evaluate` returns the score (higher is better), or None where a signal broke it off: a resumed run repeats it.
+        It may `note` the score itself, so that what it saves knows of it.
         """
         with closing(self.batches.batches(self.cursor)) as stream:
             while True:
@@ -160,6 +161,8 @@ class Trainer:
 
     def note(self, score: float) -> None:
         """An evaluation's outcome. As good as before, and trained for longer, is taken for better, but uses up patience."""
+        if self.evaluated == self.step:
+            return
         self.evaluated = self.step
         better = not math.isnan(score) and (self.best is None or score > self.best)
         self.worse = 0 if better else self.worse + 1

@@ -17,7 +17,7 @@ from core.errors import ConfigError
 from core.run.evaluation import with_data, with_targets
 from core.run.outputs import read_outputs
 from core.run.prepared import read_split
-from core.run.scoring import score
+from core.run.scoring import GIVEN, score
 from core.run.scoring import table as score_table
 from core.settings import run_config
 from core.task import Task
@@ -48,7 +48,7 @@ def scored(
         cfg = replace(cfg, data=replace(cfg.data, path=(), test=data.name))
     result = result_of(task, cfg, found, answers, kind="submitted", system=system, budget=budget.name, cost=dict(EMPTY))
     tree = {**result["config"], **said}
-    print(score_table(score(answers, task.metrics(cfg.task), skipped={})))
+    print(score_table(score(answers, task.metrics(cfg.task), skipped={}), row=GIVEN))
     for one in result["metrics"].values():
         print(f"  {one['signature']}")
     return {**result, "config": tree, "config_sha256": digest_of(tree)}

@@ -16,7 +16,7 @@ from core.run.folder import existing_run, write_json
 from core.run.outputs import read_outputs
 from core.run.prepared import SplitRecords, read_split, source_name
 from core.run.progress import progress_bar
-from core.run.scoring import Floor, Score, bin_table, by_bin, floors, score, table
+from core.run.scoring import GIVEN, Floor, Score, bin_table, by_bin, floors, score, table
 from core.run.stored import load_run, others_of, stored_config
 from core.settings import RunConfig
 from core.task import Task
@@ -62,7 +62,7 @@ def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     elif task.baselines:
         print("baselines need the training data: evaluate on the run's own split to see them", file=sys.stderr)
     print(f"{task.name}, {split}: {len(predictions)} records of {source_name(task, cfg)}, {system.said}")
-    print(table(scores, trivial))
+    print(table(scores, trivial, row=GIVEN if arguments.predictions else "the model"))
     for one in scores.values():
         print(f"  {one.metric.name}: {one.metric.signature}")
     for name, reason in skipped.items():

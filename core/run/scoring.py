@@ -13,6 +13,9 @@ from core.metrics.resampling import bootstrap_interval, paired_bootstrap
 from core.record import Hypothesis, Prediction, Record
 from core.task import Baseline, Metric
 
+GIVEN = "these outputs"
+"""What a table calls answers that no run of ours gave."""
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -130,11 +133,13 @@ def floors(
     return found
 
 
-def table(scores: Mapping[str, Score], trivial: Mapping[str, Mapping[str, Floor]] | None = None) -> str:
-    """What a person reads."""
-    width = max([len("the model"), *(len(name) for name in trivial or {})])
+def table(
+    scores: Mapping[str, Score], trivial: Mapping[str, Mapping[str, Floor]] | None = None, *, row: str = "the model"
+) -> str:
+    """What a person reads; `row` names whose scores they are."""
+    width = max([len(row), *(len(name) for name in trivial or {})])
     lines = [" " * width + "".join(f"  {name:>24}" for name in scores)]
-    lines.append(f"{'the model':<{width}}" + "".join(f"  {cell(one):>24}" for one in scores.values()))
+    lines.append(f"{row:<{width}}" + "".join(f"  {cell(one):>24}" for one in scores.values()))
     for name, own in (trivial or {}).items():
         cells = (f"{cell(floor.score)} p={floor.p_value:.3f}" for floor in own.values())
         lines.append(f"{name:<{width}}" + "".join(f"  {text:>24}" for text in cells))

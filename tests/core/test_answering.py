@@ -150,7 +150,8 @@ def test_anyones_outputs_are_scored_by_id_or_in_order(typed: Typed, tmp_path: Pa
     lines.write_text("".join(f"{target}\n" for _, target in right))
     wrong = [(key, "?" if number < 10 else target) for number, (key, target) in enumerate(right)]
     by_id.write_text("".join(json.dumps({"id": key, "output": target}) + "\n" for key, target in reversed(wrong)))
-    assert typed("evaluate", TASK, "--predictions", lines, "--json", result)[0] == 0
+    code, printed, _ = typed("evaluate", TASK, "--predictions", lines, "--json", result)
+    assert (code, "the model" in printed, "these outputs  " in printed) == (0, False, True), printed
     assert json.loads(result.read_text())["metrics"]["exact@1"]["value"] == 100
     assert typed("evaluate", TASK, "--predictions", by_id, "--json", result)[0] == 0
     expected = 100 * (len(right) - 10) / len(right)

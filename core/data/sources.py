@@ -15,6 +15,7 @@ from core.data.config import DataConfig
 from core.data.files import split_files
 from core.data.hub import read_hub
 from core.data.jsonl import read_jsonl
+from core.data.lines import BadLine
 from core.data.split import hashed_share
 from core.errors import BadRecord, ConfigError, DataError
 from core.nearest import did_you_mean
@@ -140,7 +141,8 @@ def reader(able: dict[str, Format[Any]], name: str) -> Callable[[Any, Path], Ite
 def named(prefix: str, record: Record) -> Record:
     """Formats number or name their records file by file; with the split before it a key is unique."""
     if record.target is None:
-        raise BadRecord(f"{record.meta.get('place', record.key)}: no target; training and scoring need one")
+        place = str(record.meta.get("place", record.key))
+        raise BadLine(place, "no target; training and scoring need one", str(record.source))
     return replace(record, key=f"{prefix}-{record.key}")
 
 

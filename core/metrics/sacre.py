@@ -47,7 +47,13 @@ class SacreMetric:
 
 def bleu(tokenize: str = "13a", *, lowercase: bool = False) -> SacreMetric:
     """BLEU (Papineni et al. 2002) as sacreBLEU computes it (Post 2018)."""
-    made = library().BLEU(tokenize=tokenize, lowercase=lowercase)
+    chosen = library().BLEU
+    try:  # with `none` texts are tokenised on purpose: `force` keeps sacreBLEU from warning of it
+        made = chosen(tokenize=tokenize, lowercase=lowercase, force=tokenize == "none")
+    except RuntimeError:  # it lacks what Japanese and Korean words need
+        raise ConfigError(
+            f"BLEU's tokeniser {tokenize} needs more libraries: pip install 'sacrebleu[{tokenize[:2]}]'"
+        ) from None
     return SacreMetric("bleu", made, higher_is_better=True, width=10)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from core.data.config import DataConfig
 from core.data.files import own_file
-from core.data.lines import Line, read_lines
+from core.data.lines import BadLine, Line, read_lines
+from core.data.parallel import read_parallel
 from core.data.sources import read_files, with_holdout
 from core.errors import ConfigError, DataError
 from core.record import Prediction, Record, Split
@@ -65,9 +64,18 @@ def files(cfg: TranslationConfig, data: DataConfig, split: Split) -> Iterator[Re
     def read(split: Split) -> Iterator[Record]:
         if pair := parallel_files(cfg, data, split):
             return read_parallel(*pair, split)
-        return read_files(FORMATS, cfg, data, split)
+        return map(whole, read_files(FORMATS, cfg, data, split))
 
     return with_holdout(read, data)(split)
+
+
+def whole(record: Record) -> Record:
+    """Half a pair teaches nothing: as in parallel files."""
+    for here, there in ((record.source, record.target), (record.target, record.source)):
+        if there.strip() and not here.strip():
+            side = "source" if here is record.source else "target"
+            raise BadLine(record.meta["place"], f"an empty {side}", f"{record.source}\t{record.target}")
+    return record
 
 
 def parallel_files(cfg: TranslationConfig, data: DataConfig, split: Split) -> tuple[Path, Path] | None:
@@ -92,40 +100,3 @@ def parallel_files(cfg: TranslationConfig, data: DataConfig, split: Split) -> tu
                     raise ConfigError("data.path: parallel files are read from one folder only")
                 return left, right
     return None
-
-
-def read_parallel(left: Path, right: Path, split: Split) -> Iterator[Record]:
-    """Line n of one file is the translation of line n of the other; their numbers of lines must agree."""
-    sources, targets = list(read_lines(left)), list(read_lines(right))
-    if len(sources) != len(targets):
-        place = suspicious([len(line.raw) for line in sources], [len(line.raw) for line in targets])
-        raise DataError(
-            f"{left} has {len(sources):,} lines, {right} has {len(targets):,}; the first that do not fit "
-            f"each other are about line {place}"
-        )
-
-    def parse(pair: tuple[Line, Line]) -> Record:
-        source, target = pair
-        texts = source.text, target.text
-        if bool(texts[0].strip()) != bool(texts[1].strip()):
-            side, other = (source, target) if not texts[0].strip() else (target, source)
-            raise side.bad(f"empty, but {other.place} is not")
-        return Record(f"{split}-{source.number}", *texts, {"place": source.place})
-
-    both_empty = (pair for pair in zip(sources, targets, strict=True) if pair[0].raw.strip() or pair[1].raw.strip())
-    return map(parse, both_empty)
-
-
-def suspicious(left: Sequence[int], right: Sequence[int]) -> int:
-    """The line from which lengths agree better when shifted: about there lines were lost, or came in."""
-    shift = len(left) - len(right)
-    longer, shorter = (left, right) if shift > 0 else (right, left)
-    if not shorter:
-        return 1
-    long, short = np.log1p(np.array(longer, float)), np.log1p(np.array(shorter, float))
-    count, offset = len(short), abs(shift)
-    usual = np.median(long[:count] - short), np.median(long[offset:] - short)
-    straight = np.minimum(np.abs(long[:count] - short - usual[0]), 2.0)
-    shifted = np.minimum(np.abs(long[offset:] - short - usual[1]), 2.0)
-    cost = np.concatenate([[0.0], np.cumsum(straight)]) + np.concatenate([np.cumsum(shifted[::-1])[::-1], [0.0]])
-    return int(cost.argmin()) + 1

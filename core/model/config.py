@@ -1,4 +1,4 @@
-"""The [model] table: a Transformer or a recurrent encoder-decoder, told apart by `kind`."""
+"""The [model] table: a Transformer, a recurrent or a convolutional encoder-decoder, told apart by `kind`."""
 
 from __future__ import annotations
 
@@ -156,4 +156,45 @@ class RNNConfig:
             raise Impossible(key, f"{getattr(self, key)} cannot be halved between the two directions of the encoder")
 
 
-ModelConfig = TransformerConfig | RNNConfig
+@config
+class ConvConfig:
+    """A convolutional encoder-decoder with attention in every layer of the decoder (Gehring et al., 2017)."""
+
+    kind: Literal["conv"] = "conv"
+    width: AtLeast1 = 256
+    """Of embeddings and hidden states."""
+    kernel: AtLeast1 = 3
+    """Symbols that a layer's window sees: around a place of the source, up to a place of the target; odd."""
+    encoder_layers: AtLeast1 = 4
+    """Convolutions that read the source: together they see `encoder_layers * (kernel - 1) + 1` symbols."""
+    decoder_layers: AtLeast1 = 3
+    """Convolutions that write the target, each with a look into the source."""
+    heads: AtLeast1 = 1
+    """Of the decoder's attention; must divide the width."""
+    encoder_width: AtLeast0 = 0
+    """Of source embeddings and inside the encoder, whose states are then mapped to `width`; 0: as `width`."""
+    positions: Literal["sinusoidal", "learned", "none"] = "sinusoidal"
+    """Added to the embeddings, computed or learned; without any a place is known by its neighbours alone."""
+    learned_positions: AtLeast1 = 1024
+    """Places that `learned` tells apart; those further on are taken for the last."""
+    dropout: Dropout = 0.1
+    """On embeddings and on the output of each convolution and each look."""
+    tie: Literal["auto", "all", "target", "embeddings", "none"] = "auto"
+    """Matrices that are one among source embedding, target embedding and output, as for the Transformer."""
+    subsample: Literal[1, 2, 4, 8] = 1
+    """Frames as source: so many become one, by convolutions before the encoder."""
+    ctc: Share = 0.0
+    """Weight of a CTC head on the encoder in the loss, the decoder's weight being the rest (Watanabe et al., 2017); 0: none."""
+    copy: bool = False
+    """Say words of the source, unknown ones too, by pointing at them (a pointer-generator head)."""
+
+    def __post_init__(self) -> None:
+        if self.kernel % 2 == 0:
+            raise Impossible("kernel", f"{self.kernel} has no middle; use {self.kernel + 1}")
+        if self.kernel == 1:
+            raise Impossible("kernel", "a window of 1 sees no neighbours; use 3")
+        if self.width % self.heads:
+            raise Impossible("heads", f"{self.heads} heads do not divide a width of {self.width}")
+
+
+ModelConfig = TransformerConfig | RNNConfig | ConvConfig

@@ -17,7 +17,7 @@ from core.data.batch import Batch, collate
 from core.data.copying import with_copies
 from core.decode.rules import Rule
 from core.model.build import build
-from core.model.config import ModelConfig, RNNConfig, TransformerConfig
+from core.model.config import ConvConfig, ModelConfig, RNNConfig, TransformerConfig
 from core.model.features import LearnedFeatures, PrefixFeatures
 from core.model.seq2seq import Seq2Seq
 from core.model.state import Memory, State
@@ -86,6 +86,9 @@ def small(cfg: ModelConfig) -> ModelConfig:
         case RNNConfig():
             layers = {"encoder_layers": min(cfg.encoder_layers, 2), "decoder_layers": min(cfg.decoder_layers, 2)}
             return replace(cfg, width=16, encoder_width=24 if cfg.encoder_width else 0, **layers)
+        case ConvConfig():
+            layers = {"encoder_layers": min(cfg.encoder_layers, 2), "decoder_layers": min(cfg.decoder_layers, 2)}
+            return replace(cfg, width=16, encoder_width=24 if cfg.encoder_width else 0, **layers)
 
 
 def tiny_models() -> dict[str, ModelConfig]:
@@ -128,6 +131,10 @@ def tiny_models() -> dict[str, ModelConfig]:
         RNNConfig(attention="multi_head", attention_heads=2, attention_window=2, bidirectional=False, bridge="zero")
     )
     models["rnn-plain-dot-unfed"] = small(RNNConfig(cell="rnn", attention="dot", feeding="none"))
+    models["conv-heads-learned-wider-encoder"] = small(
+        ConvConfig(kernel=5, heads=2, positions="learned", learned_positions=5, encoder_width=24)
+    )
+    models["conv-copy-without-places"] = small(ConvConfig(positions="none", copy=True))
     models["transformer-copy"] = small(TransformerConfig(copy=True))
     models["transformer-copy-untied"] = small(
         TransformerConfig(norm="rms", positions="sinusoidal", copy=True, tie="none")
@@ -142,6 +149,7 @@ def frame_models() -> dict[str, ModelConfig]:
         "transformer-ctc": small(TransformerConfig(ctc=0.3)),
         "transformer-ctc-subsampled": small(TransformerConfig(positions="sinusoidal", ctc=0.3, subsample=4)),
         "conformer-ctc": small(TransformerConfig(encoder="conformer", kernel=3, positions="relative", ctc=0.3)),
+        "conv-ctc-subsampled": small(ConvConfig(ctc=0.3, subsample=2)),
         "rnn-ctc": small(RNNConfig(ctc=0.3)),
         "rnn-ctc-subsampled": small(RNNConfig(ctc=0.3, subsample=4)),
     }

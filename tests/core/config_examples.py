@@ -15,7 +15,7 @@ from core.config_toml import (
 from core.data.config import BatchConfig, DataConfig
 from core.decode.config import SearchConfig
 from core.errors import ConfigError
-from core.model.config import RNNConfig, TransformerConfig
+from core.model.config import ConvConfig, RNNConfig, TransformerConfig
 from core.settings import run_config
 from core.train.config import SaveConfig, TrainConfig
 
@@ -74,6 +74,7 @@ TABLES = (
     BatchConfig,
     TransformerConfig,
     RNNConfig,
+    ConvConfig,
     TrainConfig,
     SearchConfig,
     SaveConfig,

@@ -211,9 +211,9 @@ def test_an_annotation_that_toml_cannot_fill_is_the_programmers_mistake() -> Non
         ("[model]\nwidth = 250\n", "x.toml:2: model.heads = 4: 4 heads do not divide a width of 250"),
         (
             '[model]\nkind = "rnm"\n',
-            'x.toml:2: model.kind = "rnm": no such kind; one of transformer, rnn; did you mean rnn?',
+            'x.toml:2: model.kind = "rnm": no such kind; one of transformer, rnn, conv; did you mean rnn?',
         ),
-        ("[model]\nkind = 3\n", "x.toml:2: model.kind = 3: no such kind; one of transformer, rnn"),
+        ("[model]\nkind = 3\n", "x.toml:2: model.kind = 3: no such kind; one of transformer, rnn, conv"),
         ('[model]\ncell = "gru"\n', 'x.toml:2: model.cell = "gru": no such key here; it needs model.kind = "rnn"'),
         ('[model]\nnorm = "rsm"\n', 'x.toml:2: model.norm = "rsm": must be one of layer, rms; did you mean rms?'),
         ("train = 3\n", "x.toml:1: train = 3: a table, so set its keys, such as train.steps"),

@@ -14,7 +14,7 @@ from core.data.stream import TrainBatches
 from core.decode.config import SearchConfig
 from core.decode.predict import predict_records
 from core.model.build import build
-from core.model.config import ModelConfig, RNNConfig, TransformerConfig
+from core.model.config import ConvConfig, ModelConfig, RNNConfig, TransformerConfig
 from core.testing.toys import TOY, ToyConfig, codecs, strings
 from core.train.config import TrainConfig
 from core.train.trainer import Trainer
@@ -23,6 +23,7 @@ TRANSFORMER = TransformerConfig(
     width=64, heads=4, encoder_layers=2, decoder_layers=2, inner=128, positions="sinusoidal", dropout=0.0
 )
 RNN = RNNConfig(width=96, dropout=0.0)
+CONV = ConvConfig(width=64, encoder_layers=2, decoder_layers=2, dropout=0.0)
 
 
 def exact_match(
@@ -78,3 +79,37 @@ def test_an_rnn_learns(what: Literal["copy", "reverse", "sort"], steps: int) -> 
     """Sorting takes it longer: it has to count."""
     task = ToyConfig(what=what, letters=6, longest=6, train=8000, held_out=300)
     assert exact_match(task, RNN, steps, lr=5e-3, tokens=400) >= 98
+
+
+SHORT = ToyConfig(letters=6, longest=5, train=4000, held_out=200)
+"""Copied or turned round by every further kind of model."""
+TURNED = replace(SHORT, what="reverse")
+CANON: dict[str, tuple[ToyConfig, ModelConfig, int]] = {
+    "learned, post-norm": (TURNED, replace(TRANSFORMER, positions="learned", norm_place="post"), 400),
+    "relative, grouped": (TURNED, replace(TRANSFORMER, positions="relative", kv_heads=2), 400),
+    "alibi, one head of keys": (SHORT, replace(TRANSFORMER, positions="alibi", kv_heads=1, layer_drop=0.1), 400),
+    "near and global": (TURNED, replace(TRANSFORMER, encoder_window=2, global_symbols=1), 400),
+    "conformer": (TURNED, replace(TRANSFORMER, encoder="conformer", kernel=3), 400),
+    "convolutions": (TURNED, CONV, 400),
+    "convolutions, several heads, learned": (TURNED, replace(CONV, heads=4, positions="learned", kernel=5), 400),
+    "dot": (TURNED, replace(RNN, attention="dot"), 400),
+    "general, input feeding": (TURNED, replace(RNN, attention="general", feeding="output"), 400),
+    "scaled dot, unfed": (TURNED, replace(RNN, attention="scaled_dot", feeding="none", cell="lstm"), 500),
+    "multi-head": (TURNED, replace(RNN, attention="multi_head"), 400),
+    "plain cells": (TURNED, replace(RNN, cell="rnn"), 500),
+    "window": (SHORT, replace(RNN, attention_window=2), 400),
+    "summary": (replace(SHORT, longest=4), replace(RNN, attention="none", bridge="last"), 900),
+    "first state, reversed source": (
+        replace(SHORT, longest=4),
+        replace(RNN, attention="none", feeding="none", bridge="last", bidirectional=False, reverse_source=True),
+        900,
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CANON)
+def test_every_kind_of_the_canon_learns(name: str) -> None:
+    task, cfg, steps = CANON[name]
+    lr, tokens = (5e-3, 400) if isinstance(cfg, RNNConfig) else (3e-3, 1024)
+    assert exact_match(task, cfg, steps, lr, tokens) >= 98

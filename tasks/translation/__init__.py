@@ -21,6 +21,7 @@ TASK = Task(
     codecs=codecs,
     metrics=metrics,
     augment=augment,
+    changeable=("task.bleu_tokens", "task.bleu_lowercase", "task.bleu_tokenised", "task.ter"),
     utility=alike,
     baselines={"copy": copy, "translation-memory": translation_memory},
     formats=FORMATS,

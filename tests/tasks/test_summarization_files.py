@@ -10,10 +10,11 @@ import pytest
 
 from core.data.config import DataConfig
 from core.data.sources import ReadRecords, read_records
-from core.errors import BadRecord, DataError
+from core.errors import BadRecord, ConfigError, DataError
 from core.record import Hypothesis, Prediction, Record, Split
 from core.run.inputs import read_inputs
 from core.run.outputs import read_outputs
+from core.words import run_folder
 from tasks.summarization import TASK
 from tasks.summarization.settings import SummarizationConfig
 
@@ -85,6 +86,14 @@ def test_a_table_without_rows_or_with_equal_names_is_refused(tmp_path: Path) -> 
     path.write_text("text,text\n")
     with pytest.raises(DataError, match=r"train\.csv:1: two columns of one name"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("told", ["article_column=Body", "summary_column=Title", "rouge_words='unicode'", "novelty=3"])
+def test_a_trained_run_reads_other_tables_and_is_scored_otherwise(told: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[data]\nsource = "toy"\n[task]\nrouge_stemmer = false\n')
+    assert run_folder(TASK, [str(tmp_path)], [f"task.{told}"]) == tmp_path
+    with pytest.raises(ConfigError, match=r"a trained run keeps its \[task\]"):
+        run_folder(TASK, [str(tmp_path)], ["task.vocabulary=500"])
 
 
 def test_jsonl_has_the_names_of_the_field(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from core.data.parallel import suspicious
 from core.data.sources import read_records
 from core.errors import BadRecord, ConfigError, DataError
 from core.record import SPLITS, Hypothesis, Prediction, Record
+from core.words import run_folder
 from tasks.translation import TASK
 from tasks.translation.data import TranslationConfig, clean, divide, read_pairs
 from tasks.translation.metrics import say, tokeniser
@@ -282,6 +283,14 @@ def test_with_mecab_words_are_counted(code: str, text: str) -> None:
     assert f"tok:{code}-mecab" in bleu.signature
     gold = Prediction(Record("1", "x", text), (Hypothesis(text, 0.0),))
     assert bleu.score(bleu.statistics([gold])) == pytest.approx(100)
+
+
+@pytest.mark.parametrize("told", ["bleu_tokens='none'", "bleu_lowercase=true", "bleu_tokenised=true", "ter=false"])
+def test_how_a_trained_run_is_scored_may_change_but_not_what_it_reads(told: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[data]\nsource = "phrases"\n')
+    assert run_folder(TASK, [str(tmp_path)], [f"task.{told}"]) == tmp_path
+    with pytest.raises(ConfigError, match=r"a trained run keeps its \[task\]"):
+        run_folder(TASK, [str(tmp_path)], ["task.vocabulary=500"])
 
 
 def test_gold_scores_best() -> None:

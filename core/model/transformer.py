@@ -1,7 +1,7 @@
 """Transformer encoder and decoder (Vaswani et al., 2017), pre-norm with a final norm, or post-norm.
 
 The decoder's cache is a tree: keys and values are appended and never reordered; which of them a hypothesis descends
-from is a mask, and the mask is all that `select` gathers.
+from is a mask, and the mask is all that `select` gathers. On a CPU, what nobody descends from is cleared away at times.
 
 Layer drop (Fan et al., 2020): in training each block is left out with this probability, for a whole batch; nothing is scaled.
 """
@@ -24,7 +24,10 @@ from core.nn.near import Near
 from core.nn.places import Places, Where
 from core.nn.transformer import DecoderBlock, EncoderBlock, Looks, Pair, make_norm
 
-# B batch, S source, T target, K hypotheses, D width, H heads, d width of a head, N tokens of all hypotheses so far
+# B batch, S source, T target, K hypotheses, D width, H heads, d width of a head, N tokens of the tree, M tokens that stay
+
+CLEARED = 8
+"""Steps from one clearing of the tree to the next."""
 
 
 class TransformerEncoder(nn.Module):
@@ -95,18 +98,20 @@ class TransformerDecoder(nn.Module):
         """Nothing said yet."""
         empty = memory.cache["0.key"][:, :, :0]
         state = {f"{n}.{name}": empty for n in range(len(self.blocks)) for name in ("key", "value")}
-        return {**state, "ancestor": empty.new_empty((len(empty), beams, 0), dtype=torch.bool)}
+        nobody = empty.new_empty((len(empty), beams, 0), dtype=torch.bool)
+        return {**state, "ancestor": nobody, "place": empty.new_empty((len(empty), 0), dtype=torch.int64)}
 
     def step(self, x_BKD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
         """One more token of each hypothesis: K query rows over the source's one memory and one tree."""
         B, K, _ = x_BKD.shape
-        position_11 = torch.full((1, 1), state["ancestor"].shape[2] // K, device=x_BKD.device)
+        place_BN = state["place"]
+        position_11 = place_BN[:1, -1:] + 1 if place_BN.shape[1] else place_BN.new_zeros((1, 1))
         x_BKD, turn = self.places(x_BKD, position_11)
         itself_BKK = torch.eye(K, dtype=torch.bool, device=x_BKD.device).expand(B, K, K)
         ancestor_BKN = torch.cat([state["ancestor"], itself_BKK], dim=2)
-        position_1N = torch.arange(ancestor_BKN.shape[2], device=x_BKD.device)[None] // K
-        where = Where(turn, self.places.bias(position_11, position_1N))
-        grown: State = {"ancestor": ancestor_BKN}
+        place_BN = torch.cat([place_BN, position_11.expand(B, K)], dim=1)
+        where = Where(turn, self.places.bias(position_11, place_BN))
+        grown: State = {"ancestor": ancestor_BKN, "place": place_BN}
         for n, block in self._layers():
             known, past = _pair(memory.cache, n), _pair(state, n)
             x_BKD, now = block.step(x_BKD, known, memory.layout, where, past, ancestor_BKN)
@@ -117,7 +122,29 @@ class TransformerDecoder(nn.Module):
         """Keys and values stay; the new hypothesis descends from what its parent descended from."""
         ancestor_BKN = state["ancestor"]
         index_BKN = parent_BK[..., None].expand(-1, -1, ancestor_BKN.shape[2])
-        return {**state, "ancestor": ancestor_BKN.gather(1, index_BKN)}
+        state = {**state, "ancestor": ancestor_BKN.gather(1, index_BKN)}
+        # Elsewhere, asking how much stays would wait for the device.
+        return cleared(state) if parent_BK.device.type == "cpu" and parent_BK.shape[1] > 1 else state
+
+
+def cleared(state: State) -> State:
+    """Every so many steps, without the tokens that no hypothesis descends from; those that stay keep their order."""
+    if (int(state["place"][0, -1]) + 1) % CLEARED:
+        return state
+    alive_BN = state["ancestor"].any(1)
+    M = int(alive_BN.sum(1).max())
+    if 3 * alive_BN.shape[1] < 4 * M:  # a copy for little
+        return state
+    index_BM = alive_BN.to(torch.uint8).sort(dim=1, stable=True).indices[:, -M:]
+    kept: State = {}
+    for name, x in state.items():
+        if name == "place":
+            kept[name] = x.gather(1, index_BM)
+        elif name == "ancestor":
+            kept[name] = x.gather(2, index_BM[:, None].expand(-1, x.shape[1], -1))
+        else:
+            kept[name] = x.gather(2, index_BM[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3]))
+    return kept
 
 
 def places(cfg: TransformerConfig, *, both_ways: bool) -> Places:

@@ -142,10 +142,12 @@ def scores_section(
     skipped: Mapping[str, str],
     no_floors: str = "",
 ) -> Section:
-    """The run's own result on all of dev, then the same system and the trivial ones on the records of this page."""
+    """The run's own result on dev, then the same system and the trivial ones on the records of this page."""
     parts: list[str] = []
     if result is not None:
-        parts.append(text(f"On all {result['n']:,} {result['split']} records, as metrics.json has it:"))
+        whole = result.get("of", result["n"])
+        size = f"{result['n']:,} of {whole:,}" if whole > result["n"] else f"all {whole:,}"
+        parts.append(text(f"On {size} {result['split']} records, as metrics.json has it:"))
         rows = [
             (name, number(one["value"]), interval(one["interval"]), one["signature"])
             for name, one in result["metrics"].items()

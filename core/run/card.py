@@ -23,7 +23,7 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
             f"A {cfg.model.kind} of {facts['parameters']:,} parameters, trained on {facts['records']['train']:,} records of"
             f" `{facts['data']['source']}` for {result['step']:,} steps ({result['minutes']:.1f} minutes; {result['reason']}).",
             "",
-            f"Scores of the best checkpoint (step {result['best_step']:,}) on {result['n']:,} dev records:",
+            f"Scores of the best checkpoint (step {result['best_step']:,}) on {share(result)}dev records:",
             "",
             "| metric | value | 95 % interval | signature |",
             "|---|---|---|---|",
@@ -42,6 +42,12 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
             "",
         ]
     )
+
+
+def share(result: Mapping[str, Any]) -> str:
+    """How many of all there are."""
+    whole = result.get("of", result["n"])
+    return f"{result['n']:,} " + (f"of {whole:,} " if whole > result["n"] else "")
 
 
 def interval(ends: list[float] | None) -> str:

@@ -252,13 +252,13 @@ class Training:
         )
 
     def finish(self, reason: str) -> None:
-        """Score the best weights on all of dev, with intervals; then the run is whole."""
+        """Score the best weights on dev, or the part of it that is asked for, with intervals; then the run is whole."""
         best = read_checkpoint(self.folder.best) or read_checkpoint(self.folder.last)
         assert best is not None
         put_weights(self.model, best.weights, str(self.folder.best))
         begun = time.perf_counter()
         with StopSignals() as self.signals:
-            predictions = self.decode(self.data.dev.records)
+            predictions = self.decode(watched_records(self.data.dev.records, self.cfg.train.final_records))
             if (signal := self.signals.received()) is not None or predictions is None:
                 print(f"\nstopped before the last evaluation; go on with: {self.resume_command()}", file=sys.stderr)
                 raise Interrupted(signal or 2)
@@ -273,6 +273,7 @@ class Training:
             "data": source_name(self.task, self.cfg),
             "sha256": self.data.dev.sha256,
             "n": len(predictions),
+            "of": len(self.data.dev.records),
             "step": self.trainer.step,
             "best_step": best.step,
             "minutes": self.trainer.seconds / 60,
@@ -293,7 +294,9 @@ class Training:
                 train=self.data.encoded.examples,
                 seconds=seconds,
             )
-        print(f"\n{self.task.name}, dev, best checkpoint (step {best.step}); {reason}", file=sys.stderr)
+        whole = len(self.data.dev.records)
+        part = f"{len(predictions):,} of {whole:,} records, " if len(predictions) < whole else ""
+        print(f"\n{self.task.name}, dev, {part}best checkpoint (step {best.step}); {reason}", file=sys.stderr)
         print(table(scores))
         for name, why in skipped.items():
             print(f"  {name}: skipped, {why}")

@@ -51,6 +51,8 @@ class TrainConfig:
     """Steps between evaluations on dev, by real decoding."""
     evaluate_records: AtLeast0 = 500
     """So many dev records (the first by hashed key) during training; 0: all."""
+    final_records: AtLeast0 = 0
+    """So many dev records (the first by hashed key) for the scores at the end; 0: all."""
     patience: AtLeast0 = 0
     """Stop after so many evaluations without a better first metric; 0 never stops early."""
     log_every: AtLeast1 = 50

@@ -128,3 +128,16 @@ def test_as_text_every_input_has_as_many_lines_as_were_asked_for(
     assert len(lines) == 4 * 3
     assert all(lines[0:3] + lines[9:12])
     assert not any(lines[3:9]), "a blank input, then one that was refused"
+
+
+def test_the_scores_at_the_end_can_be_of_a_part_of_dev_and_say_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("train", TINY, *SHORT, "train.final_records=7", "--run", tmp_path / "run") == 0
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert found["n"] == 7
+    assert found["of"] == json.loads((tmp_path / "run" / "run.json").read_text())["records"]["dev"] > 7
+    said = f"7 of {found['of']:,} "
+    assert said + "records" in capsys.readouterr().err
+    assert f"on {said}dev records" in (tmp_path / "run" / "card.md").read_text()
+    assert f"On {said}dev records" in (tmp_path / "run" / "report.html").read_text()

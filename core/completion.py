@@ -76,6 +76,11 @@ def fish(verbs: Mapping[str, Sequence[Flag]]) -> str:
         for one in own:
             wants = f" -x -a '{' '.join(one.choices)}'" if one.choices else " -r" if one.value else ""
             lines.append(
-                f"complete -c transduce -n '{here}' -l {one.name.removeprefix('--')}{wants} -d '{one.meaning}'"
+                f"complete -c transduce -n '{here}' -l {one.name.removeprefix('--')}{wants} -d {quoted(one.meaning)}"
             )
     return "\n".join(lines) + "\n"
+
+
+def quoted(text: str) -> str:
+    """For fish: between single quotes, only a quote and a backslash mean anything."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

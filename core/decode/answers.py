@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from core.codec.types import UNK
 from core.data.batch import Batch
 from core.decode.config import SearchConfig
 from core.decode.ctc_lattice import Frames, Lattice
@@ -79,8 +80,10 @@ def best_paths(head: CtcHead, memory: Memory, limit_B: Sequence[int]) -> list[li
     """
     logp_BSV, frames_B = posteriors(head, memory)
     outputs: list[list[int]] = []
-    for logp_SV, frames, limit in zip(logp_BSV, frames_B.tolist(), limit_B, strict=True):
-        path_S = logp_SV[:frames].argmax(-1)
+    sayable_BSV = logp_BSV.copy()
+    sayable_BSV[..., UNK] = -np.inf
+    for sayable_SV, frames, limit in zip(sayable_BSV, frames_B.tolist(), limit_B, strict=True):
+        path_S = sayable_SV[:frames].argmax(-1)
         said_S = (path_S != BLANK) & (path_S != np.append(BLANK, path_S[:-1]))
         outputs.append(path_S[said_S][:limit].tolist())
     found: list[list[Found]] = []

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.codec.types import BOS, EOS, PAD
+from core.codec.types import BOS, EOS, PAD, UNK
 from core.data.batch import Batch
 from core.decode.candidates import NEVER
 from core.decode.rules import Rule, RuleAtOnce
@@ -88,6 +88,7 @@ class Constraints:
         """A copy where what may not follow `token_BK` (the `step`th; 0 is BOS) is -inf; nothing is renormalised."""
         logp_BKV = logp_BKV.nan_to_num(nan=NEVER, posinf=NEVER, neginf=NEVER)
         logp_BKV[..., : BOS + 1] = NEVER  # PAD and BOS
+        logp_BKV[..., UNK : UNK + 1] = NEVER  # it stands for what cannot be said
         if self.least_B is not None:
             logp_BKV[..., EOS : EOS + 1].masked_fill_((step < self.least_B)[:, None, None], NEVER)
         if self.rule is not None:
@@ -133,7 +134,7 @@ def ban_repeats(logp_BKV: Tensor, said_BKT: Tensor, size: int) -> Tensor:
 
 def _rectangle(prefix: Sequence[Sequence[int]], limit_B: Tensor) -> Tensor:
     for row, ids in enumerate(prefix):
-        if wrong := [i for i in ids if i <= EOS]:
-            raise ValueError(f"the prefix of source {row} holds {wrong[0]}; only ids above {EOS} can be forced")
+        if wrong := [i for i in ids if i <= UNK]:
+            raise ValueError(f"the prefix of source {row} holds {wrong[0]}; only ids above {UNK} can be forced")
     P = max(map(len, prefix), default=0)
     return limit_B.new_tensor([[*ids, *[PAD] * (P - len(ids))] for ids in prefix]).view(len(prefix), P)

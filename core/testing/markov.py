@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.codec.types import BOS, EOS, PAD, Encoded
+from core.codec.types import BOS, EOS, PAD, UNK, Encoded
 from core.data.batch import Batch, collate
 from core.decode.config import SearchConfig
 from core.model.state import Memory, State, keep_rows, select_rows
@@ -33,7 +33,7 @@ class Markov:
     def __init__(
         self,
         seed: int,
-        vocabulary: int = 6,
+        vocabulary: int = 7,
         *,
         spread: float = 1.5,
         end: float = 0.0,
@@ -42,7 +42,7 @@ class Markov:
         generator = torch.Generator().manual_seed(seed)
         shape = (WAYS, vocabulary, vocabulary, vocabulary)
         logit = torch.randn(shape, generator=generator, dtype=torch.float64) * spread
-        logit[..., : EOS + 1] += torch.tensor([-math.inf, -math.inf, end])[:vocabulary]
+        logit[..., : UNK + 1] += torch.tensor([-math.inf, -math.inf, end, -math.inf])[:vocabulary]
         self.logp = logit.log_softmax(-1).nan_to_num(nan=-math.inf, neginf=-math.inf).to(dtype)
 
     def encode(self, batch: Batch) -> Memory:
@@ -97,7 +97,7 @@ def all_outputs(model: Markov, way: int, limit: int, penalty: float) -> list[tup
     scored = [
         (math.fsum(model.of(way, [*tokens, EOS])) / (length + 1) ** penalty, tokens)
         for length in range(limit)
-        for tokens in itertools.product(range(EOS + 1, V), repeat=length)
+        for tokens in itertools.product(range(UNK + 1, V), repeat=length)
     ]
     return sorted((one for one in scored if one[0] > -math.inf), key=lambda one: -one[0])
 

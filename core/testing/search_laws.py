@@ -10,7 +10,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from core.codec.types import BOS, EOS, PAD
+from core.codec.types import BOS, EOS, PAD, UNK
 from core.data.batch import Batch, CopyMap, collate
 from core.decode.config import SearchConfig
 from core.decode.constraints import AllOf, teacher_forced
@@ -127,7 +127,7 @@ def answers_are_best_first(case: ModelCase) -> None:
             for one in found:
                 size = len(one.tokens) + (one.finish == "end")
                 assert size <= longest, f"{cfg.strategy}, source {row}: {size} tokens, the limit is {longest}"
-                assert not {PAD, BOS, EOS} & {*one.tokens}, f"{cfg.strategy}, source {row}: {one.tokens}"
+                assert not {PAD, BOS, EOS, UNK} & {*one.tokens}, f"{cfg.strategy}, source {row}: {one.tokens}"
 
 
 def decoding_alone_is_decoding_in_company(case: ModelCase) -> None:
@@ -175,8 +175,8 @@ def few(pairs: Sequence[Pair]) -> Sequence[Pair]:
 
 
 def some_words(case: ModelCase, n: int) -> list[int]:
-    """The first n different tokens of the targets."""
-    words = list(dict.fromkeys(token for _, target in case.pairs for token in target))
+    """The first n different tokens of the targets that can be answered."""
+    words = list(dict.fromkeys(token for _, target in case.pairs for token in target if token != UNK))
     return sorted(words[:n])
 
 
@@ -233,12 +233,16 @@ def collate_targets(outputs: Sequence[tuple[int, ...]]) -> Tensor:
 def argmax(model: Seq2Seq, case: ModelCase, pairs: list[Pair], limit: int) -> tuple[int, ...]:
     """The likeliest legal token after each, by forced decoding, until the end or the limit."""
     tokens: list[int] = []
-    for _ in range(limit):
+    state = None if case.rule is None else case.rule.start(batch_of(pairs), 1)
+    for step in range(limit):
         batch = batch_of([(pairs[0][0], tokens)])
         with torch.no_grad():
             logp_V = forced_logp(model, batch)[0, len(tokens)].clone()
-        if case.rule is not None:
-            legal_V = teacher_forced(case.rule, batch, torch.tensor([limit]))[0, len(tokens)]
+        logp_V[UNK] = float("-inf")  # no answer says it
+        if case.rule is not None and state is not None:
+            read_11 = batch.given_BT[:, -1:]
+            state, legal_11V = case.rule.step(state, read_11, torch.full_like(read_11, limit - step))
+            legal_V = legal_11V[0, 0, : len(logp_V)]
             logp_V[: len(legal_V)][~legal_V] = float("-inf")
         if logp_V.max() == float("-inf") or (token := int(logp_V.argmax())) == EOS:
             break

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.codec.types import BOS, EOS
+from core.codec.types import BOS, EOS, UNK
 from core.data.batch import Batch
 from core.decode.constraints import AllOf, teacher_forced
 from core.decode.rules import Rule
@@ -66,7 +66,7 @@ def test_a_rule_does_not_renormalise() -> None:
 
 def test_all_of_several_rules_hold_and_ids_beyond_a_rule_are_free() -> None:
     """The rules know 6 and 8 ids of 10: what lies beyond 8 is copied words, which nobody forbids."""
-    rule: Rule = AllOf(Brackets(6), Never(3, 7, vocabulary=8), AllOf())
+    rule: Rule = AllOf(Brackets(6), Never(7, vocabulary=8), AllOf())
     found = search(
         Markov(2, 10, end=-1.0), batch_of(sources(60)), short(9, strategy="sample", beams=4, n_best=4), rule=rule
     )
@@ -76,12 +76,12 @@ def test_all_of_several_rules_hold_and_ids_beyond_a_rule_are_free() -> None:
 
 
 def test_teacher_forcing_a_rule_is_stepping_it() -> None:
-    targets = [[OPEN, 6, CLOSE], [6], [OPEN, OPEN, CLOSE, CLOSE, 6], []]
+    targets = [[OPEN, 7, CLOSE], [7], [OPEN, OPEN, CLOSE, CLOSE, 7], []]
     batch = batch_of(sources(4), targets=targets)
-    rule = AllOf(Brackets(7), Never(3, vocabulary=7))
+    rule = AllOf(Brackets(8), Never(6, vocabulary=8))
     for limit_B in (None, torch.tensor([4, 9, 6, 1])):
         legal_BTV = teacher_forced(rule, batch, limit_B)
-        assert legal_BTV.shape == (*batch.wanted_BT.shape, 7)
+        assert legal_BTV.shape == (*batch.wanted_BT.shape, 8)
         for row, target in enumerate(targets):
             one = batch_of([[4]], targets=[target])
             state = rule.start(one)
@@ -114,7 +114,7 @@ def test_a_rule_that_allows_nothing_gives_what_was_said_so_far() -> None:
 
 def test_a_forced_prefix_begins_every_output_and_counts() -> None:
     rows, draw = sources(30, seed=8), random.Random(0)
-    forced = [[draw.randrange(3, 8) for _ in range(draw.randrange(5))] for _ in rows]
+    forced = [[draw.randrange(4, 8) for _ in range(draw.randrange(5))] for _ in rows]
     for seed, strategy in itertools.product(range(3), ("beam", "greedy", "sample")):
         model, batch = Markov(seed, 8), batch_of(rows)
         cfg = short(7, strategy=strategy, beams=3, n_best=1 if strategy == "greedy" else 3, length_penalty=0.5)
@@ -140,8 +140,10 @@ def test_impossible_prefixes_are_refused() -> None:
         search(model, batch, short(5), prefix=[[4]])
     with pytest.raises(ValueError, match="the prefix of source 1 holds 2"):
         search(model, batch, short(5), prefix=[[4], [4, EOS]])
-    with pytest.raises(ValueError, match="a prefix holds 6"):
-        search(model, batch, short(5), prefix=[[4], [6]])
+    with pytest.raises(ValueError, match="the prefix of source 0 holds 3; only ids above 3 can be forced"):
+        search(model, batch, short(5), prefix=[[UNK], [4]])
+    with pytest.raises(ValueError, match="a prefix holds 7"):
+        search(model, batch, short(5), prefix=[[4], [7]])
 
 
 @pytest.mark.parametrize("strategy", ["beam", "greedy", "sample"])

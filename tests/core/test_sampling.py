@@ -106,7 +106,7 @@ def test_only_what_the_filters_leave_is_drawn(filters: dict[str, Any]) -> None:
 
 
 def test_whole_samples_have_the_right_distribution() -> None:
-    model, batch = Markov(2, 6), batch_of([[9]])
+    model, batch = Markov(2, 7), batch_of([[9]])
     (row,) = search(model, batch, short(3, strategy="sample", beams=8000, n_best=8000), seed=5)
     drawn = Counter(one.tokens for one in row if one.finish == "end")
     for _, tokens in all_outputs(model, 9, 3, 1.0):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.codec.types import BOS, EOS, PAD
+from core.codec.types import BOS, EOS, PAD, UNK
 from core.decode.candidates import best_candidates, best_tokens
 from core.decode.config import SearchConfig
 from core.decode.search import search
@@ -44,7 +44,7 @@ def test_one_beam_is_greedy_is_argmax(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("penalty", [-1.0, 0.0, 0.6, 1.0, 2.5])
 @pytest.mark.parametrize("limit", [1, 3, 5])
 def test_a_wide_beam_is_exhaustive_search(penalty: float, limit: int) -> None:
-    """Vocabulary 6: three words and the end, so 3 ** 4 = 81 hypotheses of four words at most."""
+    """Vocabulary 7: three words and the end, so 3 ** 4 = 81 hypotheses of four words at most."""
     batch = batch_of(sources(12, seed=2))
     for seed in range(3):
         model = Markov(seed, end=-1.0)
@@ -158,11 +158,11 @@ def test_ties_have_an_order() -> None:
     """With all tokens equally likely: score, then the lower parent, then the lower token."""
     model = Markov(0, 40, spread=0.0)
     (row,) = search(model, batch_of([[4]]), short(2, beams=4, n_best=4, length_penalty=0.0))
-    assert [one.tokens for one in row] == [(), (3,), (3, 3), (3, 4)]
+    assert [one.tokens for one in row] == [(), (4,), (4, 4), (4, 5)]
     (row,) = search(model, batch_of([[4]]), short(2, beams=4, n_best=4, length_penalty=2.0))
-    assert [one.tokens for one in row] == [(3,), (), (3, 3), (3, 4)]
+    assert [one.tokens for one in row] == [(4,), (), (4, 4), (4, 5)]
     (row,) = search(model, batch_of([[4]]), short(2, beams=30, n_best=5, length_penalty=2.0))
-    assert [one.tokens for one in row] == [(3,), (4,), (), (3, 3), (3, 4)]
+    assert [one.tokens for one in row] == [(4,), (5,), (), (4, 4), (4, 5)]
 
 
 def test_of_equal_tokens_the_lower_ids_are_taken() -> None:
@@ -239,7 +239,7 @@ def test_no_setting_crashes() -> None:
     for seed, cfg in settings(500):
         vocabulary = (2, 3, 4, 5, 7, 20)[seed % 6]
         rows = [[], *sources(seed % 5, seed)]
-        prefix = [[3] * (seed % 3)] * len(rows) if vocabulary > 3 and seed % 7 == 0 else None
+        prefix = [[4] * (seed % 3)] * len(rows) if vocabulary > 4 and seed % 7 == 0 else None
         found = search(
             Spoilt(seed, vocabulary),
             batch_of(rows),
@@ -255,7 +255,7 @@ def test_no_setting_crashes() -> None:
             keys = [(("end", "length", "rule").index(one.finish), -one.score) for one in row]
             assert keys == sorted(keys)
             assert all(math.isfinite(one.score) and all(map(math.isfinite, one.logp)) for one in row)
-            assert not {PAD, BOS, EOS} & {token for one in row for token in one.tokens}
+            assert not {PAD, BOS, EOS, UNK} & {token for one in row for token in one.tokens}
 
 
 def test_nothing_to_do() -> None:

@@ -17,7 +17,7 @@ EVERYTHING = 6**4
 @pytest.mark.parametrize("penalty", [0.6, 1.0, -0.5])
 @pytest.mark.parametrize("early_stop", [True, False])
 def test_gnmts_divisor_is_its_papers(penalty: float, early_stop: bool) -> None:
-    model = Markov(3, 6)
+    model = Markov(3, 7)
     cfg = short(4, beams=EVERYTHING, n_best=8, length_penalty=penalty, length_form="gnmt")
     (found,) = search(model, batch_of([[8]]), cfg, early_stop=early_stop)
     every = [(total, tokens) for total, tokens in all_outputs(model, 8, 4, 0.0) if total > NEVER]
@@ -38,7 +38,7 @@ def test_nothing_ends_before_its_least_length() -> None:
 
 
 def test_the_least_length_leaves_the_best_of_the_longer_ones() -> None:
-    model = Markov(3, 6)
+    model = Markov(3, 7)
     cfg = short(4, beams=EVERYTHING, n_best=4, length_penalty=0.0, shortest_extra=2)
     (found,) = search(model, batch_of([[8]]), cfg)
     every = [(total, tokens) for total, tokens in all_outputs(model, 8, 4, 0.0) if total > NEVER and len(tokens) >= 2]
@@ -54,6 +54,6 @@ def test_a_least_length_above_the_limit_leaves_room_to_end() -> None:
 
 
 def test_what_a_rule_ends_too_early_is_said() -> None:
-    (found,) = search(Markov(2, 6), batch_of([[5]]), short(5, beams=2, shortest_extra=4), rule=Brackets(6))
+    (found,) = search(Markov(2, 7), batch_of([[5]]), short(5, beams=2, shortest_extra=4), rule=Brackets(7))
     assert all(one.finish in ("end", "rule") for one in found)
     assert all(len(one.tokens) >= 4 for one in found if one.finish == "end")

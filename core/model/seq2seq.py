@@ -94,21 +94,36 @@ class Seq2Seq(nn.Module):
         """Whether batches need a copy map."""
         return isinstance(self.head, CopyingHead)
 
-    def forward(self, batch: Batch, memory: Memory | None = None) -> Tensor:
-        """Decoder hidden states [B, T, D] under teacher forcing; `memory` where the sources have been read."""
+    def forward(self, batch: Batch, memory: Memory | None = None, given_BT: Tensor | None = None) -> Tensor:
+        """Decoder hidden states [B, T, D] under teacher forcing; `memory` where the sources have been read.
+
+        `given_BT` is read in place of the batch's own words, where training asks for others.
+        """
         memory = self.encode(batch) if memory is None else memory
-        x_BTD, feature_BTF = self._given(batch.given_BT, memory)
+        x_BTD, feature_BTF = self._given(batch.given_BT if given_BT is None else given_BT, memory)
         return self._said(self.decoder(x_BTD, memory), feature_BTF)
 
     def loss(self, batch: Batch, *, smoothing: float = 0.0, legal_BTV: Tensor | None = None) -> Tensor:
         """Summed over the target tokens that count."""
         memory = self.encode(batch)
+        if self.ctc is not None and self.ctc_weight == 1.0:
+            return self.ctc.loss(memory.hidden_BSD, memory.layout, batch.wanted_BT)
+        return self.loss_of(self(batch, memory), memory, batch.wanted_BT, smoothing=smoothing, legal_BTV=legal_BTV)
+
+    def loss_of(
+        self,
+        hidden_BTD: Tensor,
+        memory: Memory,
+        wanted_BT: Tensor,
+        *,
+        smoothing: float = 0.0,
+        legal_BTV: Tensor | None = None,
+    ) -> Tensor:
+        """The same, of hidden states that are there already; a CTC head has its say."""
         heard = 0.0
         if self.ctc is not None:
-            heard = self.ctc_weight * self.ctc.loss(memory.hidden_BSD, memory.layout, batch.wanted_BT)
-            if self.ctc_weight == 1.0:
-                return heard
-        said = self.head.loss(self(batch, memory), batch.wanted_BT, memory, smoothing=smoothing, legal=legal_BTV)
+            heard = self.ctc_weight * self.ctc.loss(memory.hidden_BSD, memory.layout, wanted_BT)
+        said = self.head.loss(hidden_BTD, wanted_BT, memory, smoothing=smoothing, legal=legal_BTV)
         return (1.0 - self.ctc_weight) * said + heard
 
     def attention(self, batch: Batch, of: Literal["cross", "encoder", "decoder"] = "cross") -> Tensor:

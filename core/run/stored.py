@@ -64,6 +64,18 @@ def others_of(run: StoredRun, folders: Sequence[Path]) -> tuple[Seq2Seq, ...]:
     return tuple(models)
 
 
+def teacher_of(task: Task[Any], path: str, codecs: Codecs, device: torch.device) -> Seq2Seq | None:
+    """The model of the run `train.teacher`, which must read and write the symbols of the one it teaches; none where none is named."""
+    if not path:
+        return None
+    run = load_run(task, existing_run(Path(path)))
+    if dump_codecs(run.codecs) != dump_codecs(codecs):
+        raise ConfigError(
+            f"train.teacher = {path!r}: its vocabulary is not this run's; a teacher is trained with the same data and [task] table"
+        )
+    return run.model.to(device)
+
+
 def stored_config(task: Task[Any], folder: RunFolder, overrides: Sequence[str] = ()) -> RunConfig:
     """The run's own, with what was asked otherwise."""
     return load(run_config(task.config), folder.config, overrides).config

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.config import AtLeast0, AtLeast1, Dropout, NotNegative, Positive, config
+from core.config import AtLeast0, AtLeast1, Dropout, Impossible, NotNegative, Positive, Share, config
+
+Part = Literal["encoder", "decoder", "embeddings", "front", "output", "features", "ctc"]
+"""What can be held fast: source and target embeddings together, the front of frames, the output layer with its matrix."""
 
 
 @config
@@ -15,9 +18,10 @@ class TrainConfig:
     """Updates in all; there are no epochs."""
     minutes: NotNegative = 0.0
     """Stop (and evaluate, and save) after so many minutes of training; 0: no limit. Schedules still run over `steps`."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Literal["adamw", "muon", "adafactor"] = "adamw"
     """`muon` updates the matrices of the layers by Muon and the rest (embeddings, output, norms, biases) by AdamW, at one
-    learning rate."""
+    learning rate. `adafactor` (Shazeer & Stern, 2018) keeps a row and a column of a matrix's squared gradients; its rate is
+    relative to the size of the weights, so try 1e-2."""
     lr: Positive = 1e-3
     """Peak learning rate."""
     warmup: AtLeast0 = 400
@@ -30,6 +34,27 @@ class TrainConfig:
     """Batches per update; every target token weighs the same however they fall."""
     label_smoothing: Dropout = 0.1
     """Share of the probability that is asked for on all possible tokens alike."""
+    word_dropout: Dropout = 0.0
+    """Share of the source's symbols that are read as unknown (Gal & Ghahramani, 2016); copying still knows them."""
+    target_word_dropout: Dropout = 0.0
+    """The same of the words that the decoder reads (Bowman et al., 2016)."""
+    forcing: Literal["always", "constant", "linear", "exponential", "inverse-sigmoid"] = "always"
+    """Scheduled sampling (Bengio et al., 2015): how the share of true words that the decoder reads goes from 1 to
+    `forcing_floor`, the others being its own; `constant` has that share from the first step on. Recurrent decoders draw word by
+    word, others read twice (Mihaylova & Martins, 2019)."""
+    forcing_floor: Share = 0.5
+    """Where it ends, at the last of `steps`."""
+    r_drop: NotNegative = 0.0
+    """Weight of the divergence between two readings under different dropout (Liang et al., 2021); costs a second reading."""
+    adversarial: NotNegative = 0.0
+    """Length of a push to each sentence's embeddings along the loss's gradient (Miyato et al., 2017), whose loss is learned as
+    well; costs a second pass."""
+    teacher: str = ""
+    """A run folder whose model teaches this one word by word (Kim & Rush, 2016): same task, data and tokenizers."""
+    teacher_weight: Share = 0.5
+    """Of the teacher's words in the loss, the true ones' being the rest."""
+    teacher_temperature: Positive = 1.0
+    """Softens both distributions (Hinton et al., 2015)."""
     clip: NotNegative = 1.0
     """Largest gradient norm; 0 does not clip."""
     weight_decay: NotNegative = 0.01
@@ -65,6 +90,25 @@ class TrainConfig:
     """Write event files to RUN/tensorboard as well."""
     report: bool = True
     """Write RUN/report.html when training ends: what is known by then, in a moment. `report RUN` measures the rest."""
+    init_from: str = ""
+    """A run folder whose weights training begins from, of this task or another: what has the same name and shape is taken
+    over, the rest begins anew and is named. Empty: all begins anew. docs/fine-tuning.md."""
+    init_codecs: Literal["run", "data"] = "run"
+    """With `init_from`: that run's tokenizers, or ones fitted to this run's data; then only symbols that both vocabularies have
+    keep their embeddings."""
+    lora: AtLeast0 = 0
+    """With `init_from`: leave its weights as they are and train adapters of this rank on all linear layers of encoder and decoder
+    (Hu et al., 2022), and what begins anew; 0: train the weights themselves."""
+    lora_alpha: NotNegative = 0.0
+    """Adapters count by `lora_alpha / lora`; 0: as they are."""
+    freeze: tuple[Part, ...] = ()
+    """Parts that training leaves as they are; a matrix that belongs to one of them, tied or not, does not move."""
+    forgetting: bool = True
+    """With `init_from`: score the old run's dev records (as many as `evaluate_records`) before and after training."""
+
+    def __post_init__(self) -> None:
+        if self.lora and not self.init_from:
+            raise Impossible("lora", "adapters are for weights that a run has learned: name it with train.init_from")
 
 
 @config

@@ -1,4 +1,4 @@
-"""The optimizers of a model: AdamW (Loshchilov & Hutter, 2019) for all, or Muon for the layers' matrices beside it."""
+"""The optimizers of a model: AdamW (Loshchilov & Hutter, 2019) for all, or Muon for the layers' matrices beside it, or Adafactor."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ def make_optimizers(model: nn.Module, cfg: TrainConfig) -> list[torch.optim.Opti
         {"params": [one for _, one in rest if one.ndim >= 2], "weight_decay": cfg.weight_decay},
         {"params": [one for _, one in rest if one.ndim < 2], "weight_decay": 0.0},
     ]
+    if cfg.optimizer == "adafactor":
+        return [torch.optim.Adafactor(groups, lr=cfg.lr)]
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(groups, lr=cfg.lr, betas=(cfg.beta1, cfg.beta2), eps=1e-9, fused=True)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from core.data.batch import Batch
 from core.data.order import mixed
 from core.data.stream import Cursor, TrainBatches
-from core.decode.rules import Rule, SearchOnly
+from core.decode.rules import Rule
 from core.model.seq2seq import Seq2Seq
+from core.train.adversarial import Pushes
 from core.train.average import Average
 from core.train.config import TrainConfig
 from core.train.finite import Watch
+from core.train.objective import Objective
 from core.train.optimizer import make_optimizers
 from core.train.schedule import learning_rate
 
@@ -71,8 +73,10 @@ class Trainer:
         seed: int,
         device: torch.device,
         rule: Rule | None = None,
+        teacher: Seq2Seq | None = None,
     ) -> None:
-        self.model, self.batches, self.cfg, self.seed, self.device, self.rule = model, batches, cfg, seed, device, rule
+        self.model, self.batches, self.cfg, self.seed, self.device = model, batches, cfg, seed, device
+        self.objective = Objective(model, cfg, rule=rule, teacher=teacher)
         self.precision = choose_precision(cfg.precision, device)
         self.optimizers = make_optimizers(model, cfg)
         self.average = Average(model, cfg.average, decay=cfg.ema, last=cfg.average_last)
@@ -179,9 +183,9 @@ class Trainer:
         tokens = sum(batch.tokens for batch in micro)
         total = torch.zeros((), device=self.device)
         for number, batch in enumerate(micro):
-            torch.manual_seed(mixed(self.seed, 4, self.step, number, self.batches.rank))
-            loss = self.loss(batch.to(self.device))
-            (loss / tokens).backward()
+            loss = self.learned(
+                batch.to(self.device), mixed(self.seed, 4, self.step, number, self.batches.rank), tokens
+            )
             total += loss.detach()
             self.tally.tokens += batch.tokens
             self.tally.places += batch.source.shape[0] * (batch.source.shape[1] + batch.wanted_BT.shape[1])
@@ -199,15 +203,24 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         self.average.update(self.step)
 
+    def learned(self, batch: Batch, seed: int, tokens: int) -> Tensor:
+        """Gradients of a batch's loss, and its loss where pushed embeddings are to be learned as well; the first is returned."""
+        pushes = Pushes(self.cfg.adversarial) if self.cfg.adversarial else None
+        torch.manual_seed(seed)
+        with pushes.watching(self.model) if pushes else nullcontext():
+            loss = self.loss(batch)
+        (loss / tokens).backward()
+        if pushes:
+            torch.manual_seed(seed)  # the same words are hidden and drawn, so that the same calls come again
+            with pushes.pushing(self.model):
+                hurt = self.loss(batch)
+            (hurt / tokens).backward()
+        return loss
+
     def loss(self, batch: Batch) -> Tensor:
         """Summed over target tokens; where a rule is, over what it allows."""
-        legal_BTV = None
-        if self.rule is not None and not isinstance(self.rule, SearchOnly):
-            from core.decode.constraints import teacher_forced
-
-            legal_BTV = teacher_forced(self.rule, batch)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return self.model.loss(batch, smoothing=self.cfg.label_smoothing, legal_BTV=legal_BTV)
+            return self.objective(batch, self.step)
 
     def rate(self) -> float:
         """The learning rate of the current step."""

@@ -113,12 +113,31 @@ VARIANTS = {
         TRANSFORMER,
         replace(BATCH, workers=2),
     ),
+    "every switch": (
+        replace(
+            RESUMED,
+            optimizer="adafactor",
+            word_dropout=0.1,
+            target_word_dropout=0.1,
+            forcing="linear",
+            r_drop=1.0,
+            adversarial=0.1,
+        ),
+        RNN,
+        BATCH,
+    ),
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_broken_off_anywhere_and_resumed_is_unbroken(variant: str, tmp_path: Path) -> None:
-    """Stopped by a signal or killed at every event there is; then whole weights, states, log and facts bit for bit."""
+@pytest.mark.parametrize(
+    ("variant", "leap"),
+    [
+        *((variant, {"plain": 7, "every switch": 29}.get(variant, 13)) for variant in VARIANTS),
+        *(pytest.param(variant, 1, marks=pytest.mark.slow) for variant in VARIANTS),
+    ],
+)
+def test_broken_off_anywhere_and_resumed_is_unbroken(variant: str, leap: int, tmp_path: Path) -> None:
+    """Stopped by a signal or killed, at every event there is or at some; then whole weights, states, log and facts bit for bit."""
     cfg, model, batch = VARIANTS[variant]
     events: list[tuple[str, int]] = []
     unbroken = Run(tmp_path / "unbroken", cfg, model, batch, lambda *event: (events.append(event), "")[1])
@@ -128,7 +147,7 @@ def test_broken_off_anywhere_and_resumed_is_unbroken(variant: str, tmp_path: Pat
     assert (expected[2]["best_step"], expected[2]["worse"]) == (8, 1)
     assert [line["step"] for line in expected[1]] == [4, 5, 8, 10, 11, 11]
     every = [(event, how) for event in dict.fromkeys(events) for how in ("stop", "kill")]
-    for number, (event, how) in enumerate(every[:: 3 if variant == "plain" else 7]):
+    for number, (event, how) in enumerate(every[::leap]):
 
         def happening(kind: str, step: int, event: tuple[str, int] = event, how: str = how) -> str:
             if (kind, step) != event:

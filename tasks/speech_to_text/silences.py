@@ -81,20 +81,11 @@ def pieces(level_S: np.ndarray, *, longest: float, pause: float, silence: float)
     begins, ends = [int(at[0]), *at[gaps + 1].tolist()], [*(at[gaps] + 1).tolist(), int(at[-1]) + 1]
     margin = round(MARGIN / FRAME)
     found: list[Span] = []
-    for begin, end in joined(list(zip(begins, ends, strict=True)), round(longest / FRAME) - 2 * margin):
+    for begin, end in zip(
+        begins, ends, strict=True
+    ):  # joined, neighbours cost words: no utterance of train pauses so long
         wide = max(begin - margin, 0), min(end + margin, len(level_S))
         found.extend(Span(one * FRAME, two * FRAME) for one, two in cut(level_S, *wide, round(longest / FRAME)))
-    return found
-
-
-def joined(spans: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
-    """Neighbours in one piece while they fit: the model knows more from more."""
-    found: list[tuple[int, int]] = []
-    for begin, end in spans:
-        if found and end - found[-1][0] <= most:
-            found[-1] = found[-1][0], end
-        else:
-            found.append((begin, end))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.codec.types import Codecs
 from core.errors import BadRecord, DataError
 from core.record import Hypothesis, Prediction, Record
-from core.registry import Registry
+from core.registry import installed_tasks
 from core.report.attention import Attention, attend_to
 from core.report.examples import example
 from core.report.figures import figure
@@ -157,6 +157,5 @@ def load(run: str | Path, *settings: str, task: Task[Any] | None = None) -> Mode
     """A run folder; settings are key=value, as on the command line. The task is found by its name, plugins included."""
     folder = existing_run(Path(run))
     if task is None:
-        installed = Registry(Path(__file__).parents[1] / "tasks", "tasks", "transduce.tasks")
-        task = installed[str(read_json(folder.facts).get("task"))]
+        task = installed_tasks()[str(read_json(folder.facts).get("task"))]
     return Model(load_run(task, folder, settings))

@@ -145,6 +145,11 @@ class Registry:
         return found
 
 
+def installed_tasks() -> Registry:
+    """The built-in tasks beside this package and the plugins of this installation, for who knows a task by its name alone."""
+    return Registry(Path(__file__).parents[1] / "tasks", "tasks", "transduce.tasks")
+
+
 def faults_of(task: Task[Any], name: str) -> Iterator[str]:
     """What a task lacks of what every task must have."""
     if task.name != name:

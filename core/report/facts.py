@@ -192,7 +192,10 @@ def cost_section(
     machine += f", {environment.get('threads')} threads"
     training = [one["tokens_per_second"] for one in events if one.get("event") == "train"]
     rows = [
-        ("parameters", f"{facts['parameters']:,}"),
+        (
+            "parameters",
+            f"{facts['parameters']:,}, of which {facts.get('trainable', facts['parameters']):,} are trained",
+        ),
         (
             "training",
             f"{result['minutes']:.1f} minutes, {result['step']:,} steps; {result['reason']}"

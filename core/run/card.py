@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.run.forgetting import told
+from core.run.origin import counted
 from core.settings import RunConfig
 from core.task import Task
 
@@ -20,7 +22,7 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
         [
             f"# {task.name}: a trained run",
             "",
-            f"A {cfg.model.kind} of {facts['parameters']:,} parameters, trained on {facts['records']['train']:,} records of"
+            f"A {cfg.model.kind} of {counted(facts)}, trained on {facts['records']['train']:,} records of"
             f" `{facts['data']['source']}` for {result['step']:,} steps ({result['minutes']:.1f} minutes; {result['reason']}).",
             "",
             f"Scores of the best checkpoint (step {result['best_step']:,}) on {share(result)}dev records:",
@@ -29,6 +31,7 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
             "|---|---|---|---|",
             *rows,
             "",
+            *([f"{told(result['forgetting'])}.", ""] if "forgetting" in result else []),
             "Checkpoints were chosen on these same dev records, so expect a little less elsewhere; `evaluate --split test` says how much.",
             "",
             f"* data: sha256 of train `{facts['data']['train']}`, of dev `{facts['data']['dev']}`",

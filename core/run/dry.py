@@ -11,6 +11,7 @@ import torch
 
 from core.data.stream import TrainBatches
 from core.decode.predict import predict_records
+from core.run.origin import begin, counted, origin_of, sizes
 from core.run.prepared import make_model, make_rule, training_data
 from core.settings import RunConfig
 from core.task import Task
@@ -19,8 +20,10 @@ from core.train.trainer import Trainer
 
 def dry_run(task: Task[Any], cfg: RunConfig, device: torch.device) -> int:
     """Everything but the training."""
-    data = training_data(task, cfg)
+    origin = origin_of(task, cfg)
+    data = training_data(task, cfg, origin.codecs(task, cfg) if origin else None)
     model = make_model(task, cfg, data.codecs).to(device)
+    begin(origin, None, task, cfg, model, data)
     rule = make_rule(task, cfg, data.codecs)
     batches = TrainBatches(data.encoded.examples, cfg.batch, cfg.seed, encode=data.augmented)
     trainer = Trainer(model, batches, cfg.train, seed=cfg.seed, device=device, rule=rule)
@@ -41,10 +44,9 @@ def dry_run(task: Task[Any], cfg: RunConfig, device: torch.device) -> int:
     decoding = time.perf_counter() - begun
     step = min(times)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    size = sum(parameter.numel() for parameter in model.parameters())
     longest_S, longest_T = data.encoded.examples.longest
     said = {
-        "parameters": f"{size:,}",
+        "parameters": counted(sizes(model)).replace(" parameters", ""),
         "training records": f"{len(data.encoded.records):,} (longest source {longest_S}, target {longest_T} tokens)",
         "dev records": f"{len(data.dev.records):,}",
         "vocabulary": f"{getattr(data.codecs.source, 'size', '-')} source, {data.codecs.target.size} target",

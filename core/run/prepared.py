@@ -25,6 +25,7 @@ from core.model.seq2seq import Seq2Seq
 from core.record import Record, Split
 from core.settings import RunConfig
 from core.task import Task
+from core.train.adapters import adapted
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,11 @@ def training_data(task: Task[Any], cfg: RunConfig, codecs: Codecs | None = None)
     """Read and encode; `codecs` are given where a run goes on."""
     train, dev = read_split(task, cfg, "train"), read_split(task, cfg, "dev")
     records = train.records[: cfg.data.limit] if cfg.data.limit else train.records
+    if codecs is not None and cfg.train.init_from and (why := unreadable(codecs, records[0])):
+        raise DataError(
+            f"{place(records[0])}: the tokenizers of {cfg.train.init_from} cannot read it ({why});"
+            ' train.init_codecs = "data" fits new ones'
+        )
     codecs = codecs or task.codecs(cfg.task, records)
     copy = cfg.model.copy
     encoded = encode_split(records, codecs, longest=cfg.batch.longest, long=cfg.data.long, copy=copy)
@@ -97,6 +103,16 @@ def training_data(task: Task[Any], cfg: RunConfig, codecs: Codecs | None = None)
     if cfg.model.ctc:
         say_too_short(encoded, cfg)
     return TrainingData(train, dev, codecs, encoded, augmentation(task, cfg, codecs, encoded.records))
+
+
+def unreadable(codecs: Codecs, record: Record) -> str:
+    """Why tokenizers of another task cannot read a record, or nothing."""
+    try:
+        codecs.source.encode(record.source)
+        codecs.target.encode(record.target)
+    except (AttributeError, LookupError, OSError, TypeError, ValueError, DataError) as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return ""
 
 
 def say_too_short(encoded: EncodedSplit, cfg: RunConfig) -> None:
@@ -147,7 +163,8 @@ def make_model(task: Task[Any], cfg: RunConfig, codecs: Codecs) -> Seq2Seq:
     """The model of a config, freshly initialised by its seed."""
     check(cfg.model.ctc, cfg.search)
     features = task.features(cfg.task, codecs) if task.features else None
-    return build(cfg.model, codecs, features=features, seed=cfg.seed)
+    model = build(cfg.model, codecs, features=features, seed=cfg.seed)
+    return adapted(model, cfg.train.lora, cfg.train.lora_alpha, seed=cfg.seed)
 
 
 def make_rule(task: Task[Any], cfg: RunConfig, codecs: Codecs) -> Rule | None:

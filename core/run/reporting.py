@@ -36,6 +36,7 @@ from core.report.facts import (
     settings_section,
 )
 from core.report.figures import figure
+from core.report.forgetting import forgetting_section
 from core.report.page import Section, page, text
 from core.report.svg import svg
 from core.run.answering import Answerer
@@ -233,6 +234,7 @@ def plain_sections(seen: Seen) -> list[Section]:
             seen.skipped,
             seen.no_floors,
         ),
+        *([forgetting_section(result["forgetting"])] if result and "forgetting" in result else []),
         examples(seen),
         settings_section(seen.config, built_in(seen.task)),
         data_section(

@@ -25,9 +25,13 @@ def save(
     trainer: Trainer,
     environment: dict[str, Any],
     data: dict[str, Any],
+    begun: dict[str, Any] | None,
     score: dict[str, float] | None,
 ) -> None:
-    """The weights are the model's as it stands now: averaged ones where the caller has swapped them in."""
+    """The weights are the model's as it stands now: averaged ones where the caller has swapped them in.
+
+    `begun` tells of the run that it began from, if it did.
+    """
     tensors, facts = trainer.state()
     write_checkpoint(
         path,
@@ -36,7 +40,7 @@ def save(
             codecs=dump_codecs(codecs),
             weights=weights_of(model),
             trainer=tensors,
-            facts={**facts, "environment": environment, "data": data, "score": score},
+            facts={**facts, "environment": environment, "data": data, "begun": begun, "score": score},
         ),
         shard_mib=config.save.shard_mib,
     )

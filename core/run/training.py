@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from core.errors import ConfigError, Interrupted
 from core.record import Prediction, Record
 from core.run.answering import Answerer, Stopped
 from core.run.card import card
+from core.run.costs import cost_of
 from core.run.dry import dry_run
 from core.run.folder import (
     RunFolder,
@@ -34,11 +36,14 @@ from core.run.folder import (
     write_json,
     write_text,
 )
+from core.run.forgetting import after, before, told
+from core.run.origin import Origin, begin, counted, origin_of, sizes
 from core.run.prepared import TrainingData, choose_device, make_model, make_rule, source_name, training_data
 from core.run.progress import progress_bar
 from core.run.reporting import report_early
 from core.run.saving import save
 from core.run.scoring import Score, score, table
+from core.run.stored import teacher_of
 from core.run.watched import watched_records
 from core.settings import RunConfig, run_config
 from core.task import Metric, Task
@@ -46,6 +51,7 @@ from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, swee
 from core.train.environment import check_resume, describe
 from core.train.lock import alone
 from core.train.log import Log
+from core.train.risk import Risk
 from core.train.signals import StopSignals
 from core.train.trainer import Trainer, choose_precision
 
@@ -87,12 +93,14 @@ def prepared(
     facts = describe(device, choose_precision(cfg.train.precision, device))
     if stored is not None and (changed := check_resume(stored.facts["environment"], facts)):
         raise ConfigError(f"{folder.path}: an exact resume needs the same machine: {'; '.join(changed)}")
-    data = training_data(task, cfg, load_codecs(stored.codecs, task.codec_types) if stored else None)
+    origin = origin_of(task, cfg) if stored is None else None
+    codecs = load_codecs(stored.codecs, task.codec_types) if stored else origin.codecs(task, cfg) if origin else None
+    data = training_data(task, cfg, codecs)
     if stored is not None and stored.facts["data"] != data_facts(task, cfg, data):
         old, new = stored.facts["data"], data_facts(task, cfg, data)
         said = "; ".join(f"{name}: {old.get(name)} -> {new[name]}" for name in new if old.get(name) != new[name])
         raise ConfigError(f"{folder.path}: the data has changed since it was saved: {said}")
-    return Training(task, cfg, folder, data, device, facts, stored)
+    return Training(task, cfg, folder, data, device, facts, stored, origin)
 
 
 def open_run(task: Task[Any], arguments: TrainArguments) -> tuple[RunFolder, RunConfig, bool]:
@@ -138,13 +146,23 @@ class Training:
         device: torch.device,
         facts: dict[str, Any],
         stored: Checkpoint | None,
+        origin: Origin | None = None,
     ) -> None:
         self.task, self.cfg, self.folder, self.data, self.facts = task, cfg, folder, data, facts
         self.rule = make_rule(task, cfg, data.codecs)
         self.model = make_model(task, cfg, data.codecs).to(device)
+        self.origin = origin
+        self.begun = begin(origin, stored.facts.get("begun") if stored else None, task, cfg, self.model, data)
         batches = TrainBatches(data.encoded.examples, cfg.batch, cfg.seed, encode=data.augmented)
-        self.trainer = Trainer(self.model, batches, cfg.train, seed=cfg.seed, device=device, rule=self.rule)
+        teacher = teacher_of(task, cfg.train.teacher, data.codecs, device)
         self.metrics: Sequence[Metric] = task.metrics(cfg.task)
+        risk = None
+        if cfg.train.risk:
+            cost = cost_of(self.metrics[0], data.encoded.records, data.codecs)
+            risk = Risk(cost, cfg.search, cfg.train.risk_samples, self.rule)
+        self.trainer = Trainer(
+            self.model, batches, cfg.train, seed=cfg.seed, device=device, rule=self.rule, teacher=teacher, risk=risk
+        )
         self.watched = watched_records(data.dev.records, cfg.train.evaluate_records)
         self.started = time.time()
         if stored is not None:
@@ -154,6 +172,8 @@ class Training:
     def run(self) -> None:
         """Until the steps, the minutes or the patience are used up, or a signal comes."""
         self.begin()
+        if self.origin is not None and self.begun is not None:
+            self.look_back(self.origin, self.begun)
         begun = {"from_step": self.trainer.step, "evaluated": self.trainer.evaluated}
         with StopSignals() as signals, Log(self.folder.log, self.cfg.train, **begun) as log:
             self.signals, self.log = signals, log
@@ -177,7 +197,7 @@ class Training:
         if refused and self.cfg.data.bad == "quarantine":
             lines = (json.dumps({"error": one.message, "raw": one.raw}, ensure_ascii=False) for one in refused)
             write_text(self.folder.path / "quarantine.jsonl", "".join(line + "\n" for line in lines))
-        size = sum(parameter.numel() for parameter in self.model.parameters())
+        size = sizes(self.model)
         counts = {"train": len(self.data.train.records), "dev": len(self.data.dev.records)}
         write_json(
             self.folder.facts,
@@ -186,7 +206,8 @@ class Training:
                 "refused": len(refused),
                 "data": data_facts(self.task, self.cfg, self.data),
                 "records": counts,
-                "parameters": size,
+                **size,
+                "begun": self.begun,
                 "seed": self.cfg.seed,
                 "environment": self.facts,
             },
@@ -194,9 +215,21 @@ class Training:
         where = f"{self.trainer.device}, {self.trainer.precision}, {torch.get_num_threads()} threads"
         print(
             f"{self.task.name}: {counts['train']:,} training and {counts['dev']:,} dev records of"
-            f" {source_name(self.task, self.cfg)}; {self.cfg.model.kind}, {size:,} parameters; {where}; run {self.folder.path}",
+            f" {source_name(self.task, self.cfg)}; {self.cfg.model.kind}, {counted(size)}; {where}; run {self.folder.path}",
             file=sys.stderr,
         )
+
+    def look_back(self, origin: Origin, begun: dict[str, Any]) -> None:
+        """How good the run begun from is at its own, unless that is not asked; and a first checkpoint, so that it may go."""
+        if self.cfg.train.forgetting:
+            with StopSignals() as self.signals:
+                found = before(origin.run, self.cfg.train.evaluate_records, self.answers)
+                if (signal := self.signals.received()) is not None:
+                    raise Interrupted(signal)
+            begun["forgetting"] = found
+            print(told(found), file=sys.stderr)
+        self.origin = None
+        self.save_last(self.trainer)
 
     def evaluate(self, trainer: Trainer) -> float | None:
         """Decode the watched part of dev with the averaged weights; the first metric, or None if a signal came between."""
@@ -219,14 +252,11 @@ class Training:
 
     def decode(self, records: Sequence[Record]) -> list[Prediction] | None:
         """None if a signal asked to stop."""
-        answer = Answerer(
-            self.task,
-            self.cfg,
-            self.data.codecs,
-            self.model,
-            self.rule,
-            stop=lambda: self.signals.received() is not None,
-        )
+        return self.answers(Answerer(self.task, self.cfg, self.data.codecs, self.model, self.rule), records)
+
+    def answers(self, answerer: Answerer, records: Sequence[Record]) -> list[Prediction] | None:
+        """The same of any model."""
+        answer = replace(answerer, stop=lambda: self.signals.received() is not None)
         with progress_bar(len(records), "evaluating") as advance:
             try:
                 return answer(records, advance)
@@ -248,6 +278,7 @@ class Training:
             trainer=self.trainer,
             environment=self.facts,
             data=data_facts(self.task, self.cfg, self.data),
+            begun=self.begun,
             score=None if first is None else {first.metric.name: first.value},
         )
 
@@ -259,13 +290,16 @@ class Training:
         begun = time.perf_counter()
         with StopSignals() as self.signals:
             predictions = self.decode(watched_records(self.data.dev.records, self.cfg.train.final_records))
+            forgetting = None
+            if self.begun is not None and "forgetting" in self.begun and predictions is not None:
+                forgetting = after(self.begun, self.task, self.data.codecs, self.model, self.answers)
             if (signal := self.signals.received()) is not None or predictions is None:
                 print(f"\nstopped before the last evaluation; go on with: {self.resume_command()}", file=sys.stderr)
                 raise Interrupted(signal or 2)
         seconds = time.perf_counter() - begun
         skipped: dict[str, str] = {}
         scores = score(predictions, self.metrics, skipped=skipped)
-        tree = {
+        tree: dict[str, Any] = {
             "finished": True,
             "reason": reason,
             "task": self.task.name,
@@ -280,6 +314,8 @@ class Training:
             "metrics": {name: one.tree() for name, one in scores.items()},
             "skipped": skipped,
         }
+        if forgetting is not None:
+            tree["forgetting"] = {"run": self.begun and self.begun["run"], **forgetting}
         write_text(self.folder.card, card(self.task, self.cfg, tree, read_json(self.folder.facts)))
         write_json(self.folder.metrics, tree)
         if self.cfg.train.report:
@@ -300,6 +336,8 @@ class Training:
         print(table(scores))
         for name, why in skipped.items():
             print(f"  {name}: skipped, {why}")
+        if forgetting is not None:
+            print(told(forgetting))
         for prediction in predictions[:3]:
             print(sample(prediction))
         print(f"run: {self.folder.path}")

@@ -61,5 +61,7 @@ class BatchConfig:
     """Longest source or target, in tokens (frames for audio)."""
     window: AtLeast1 = 8192
     """So many shuffled records are sorted by length at a time: larger pads less, smaller mixes more."""
+    easy_first: AtLeast0 = 0
+    """So many first epochs go window by window from short records to long ones (a curriculum; Bengio et al., 2009)."""
     workers: AtLeast0 = 0
     """Threads that prepare batches ahead; 0 prepares them in the loop. The order is the same."""

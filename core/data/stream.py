@@ -1,5 +1,7 @@
 """Batches in keyed order: shuffled by a permutation of a counter, sorted by length in windows, cut by a token budget.
 
+An epoch of the curriculum takes its windows from short to long instead; within a window batches are shuffled as ever.
+
 Where the stream stands is a cursor of three numbers, and what comes next is a function of (seed, cursor) alone:
 resuming plans at most one window anew, and threads that prepare batches ahead change nothing.
 """
@@ -54,6 +56,8 @@ class TrainBatches:
         begin = window * self.cfg.window
         places = np.arange(begin, min(begin + self.cfg.window, len(self.examples)))
         rows = permuted(places, len(self.examples), mixed(self.seed, 1, epoch))
+        if epoch < self.cfg.easy_first:
+            rows = np.lexsort((np.arange(len(self.examples)), self.size_N))[places]
         rows = rows[np.lexsort((rows, self.size_N[rows]))]
         batches = cut(rows, self.size_N[rows], self.cfg.tokens, self.cfg.most)
         order = permuted(np.arange(len(batches)), len(batches), mixed(self.seed, 2, epoch, window))

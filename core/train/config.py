@@ -49,6 +49,11 @@ class TrainConfig:
     adversarial: NotNegative = 0.0
     """Length of a push to each sentence's embeddings along the loss's gradient (Miyato et al., 2017), whose loss is learned as
     well; costs a second pass."""
+    risk: Share = 0.0
+    """Weight of the expected cost of what the model would say, by the first metric (Shen et al., 2016), the likelihood having the
+    rest; costs a search and a pass over all that it finds, so begin from a trained run."""
+    risk_samples: AtLeast1 = 4
+    """Answers drawn for each source, to which the true one is added."""
     teacher: str = ""
     """A run folder whose model teaches this one word by word (Kim & Rush, 2016): same task, data and tokenizers."""
     teacher_weight: Share = 0.5

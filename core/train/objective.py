@@ -1,8 +1,9 @@
 """What training minimises: the negative log-likelihood of the wanted words, and what the switches of [train] add to it or change.
 
 Each switch is on its own: hidden words and own words change what is read, agreement (R-Drop) reads twice, a teacher adds its
-cross-entropy. With R-Drop the loss is half of Liang et al.'s, the mean of two likelihoods and half the weight times the
-divergence, so that a learning rate means what it meant. Without any switch this is the model's own loss, chunk by chunk.
+cross-entropy, a risk its expected cost. With R-Drop the loss is half of Liang et al.'s, the mean of two likelihoods and half the
+weight times the divergence, so that a learning rate means what it meant. Without any switch this is the model's own loss,
+chunk by chunk.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from core.train.agreement import among_legal, divergence, taught
 from core.train.config import TrainConfig
 from core.train.forcing import read_twice, share_of_truth, walk
 from core.train.hiding import hidden_given, hidden_source
+from core.train.risk import Risk
 
 # B batch, T target, D width, V vocabulary
 
@@ -39,12 +41,18 @@ class Objective:
     """A batch -> its loss, summed over target tokens."""
 
     def __init__(
-        self, model: Seq2Seq, cfg: TrainConfig, *, rule: Rule | None = None, teacher: Seq2Seq | None = None
+        self,
+        model: Seq2Seq,
+        cfg: TrainConfig,
+        *,
+        rule: Rule | None = None,
+        teacher: Seq2Seq | None = None,
+        risk: Risk | None = None,
     ) -> None:
-        self.model, self.cfg, self.teacher = model, cfg, teacher
+        self.model, self.cfg, self.teacher, self.risk = model, cfg, teacher, risk
         self.rule = None if isinstance(rule, SearchOnly) else rule
         self.plain = cfg.forcing == "always" and not (
-            cfg.word_dropout or cfg.target_word_dropout or cfg.r_drop or teacher is not None
+            cfg.word_dropout or cfg.target_word_dropout or cfg.r_drop or teacher is not None or risk is not None
         )
         follows = "this task's rule and prefix features follow the true answer"
         if (self.rule is not None or model.features is not None) and cfg.forcing != "always":
@@ -71,6 +79,8 @@ class Objective:
             wish_BTV = self.teaching(self.teacher, batch, legal_BTV)
             told = taught(self.logp(one, legal_BTV), wish_BTV, wanted_BT, self.cfg.teacher_temperature)
             loss = (1 - self.cfg.teacher_weight) * loss + self.cfg.teacher_weight * told
+        if self.risk is not None:
+            loss = (1 - self.cfg.risk) * loss + self.cfg.risk * self.risk(self.model, batch, one.memory)
         return loss
 
     def read(self, batch: Batch, step: int, legal_BTV: Tensor | None) -> Reading:

@@ -23,6 +23,7 @@ from core.train.config import TrainConfig
 from core.train.finite import Watch
 from core.train.objective import Objective
 from core.train.optimizer import make_optimizers
+from core.train.risk import Risk
 from core.train.schedule import learning_rate
 
 
@@ -74,9 +75,10 @@ class Trainer:
         device: torch.device,
         rule: Rule | None = None,
         teacher: Seq2Seq | None = None,
+        risk: Risk | None = None,
     ) -> None:
         self.model, self.batches, self.cfg, self.seed, self.device = model, batches, cfg, seed, device
-        self.objective = Objective(model, cfg, rule=rule, teacher=teacher)
+        self.objective = Objective(model, cfg, rule=rule, teacher=teacher, risk=risk)
         self.precision = choose_precision(cfg.precision, device)
         self.optimizers = make_optimizers(model, cfg)
         self.average = Average(model, cfg.average, decay=cfg.ema, last=cfg.average_last)

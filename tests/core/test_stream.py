@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice, pairwise, permutations
 
 import numpy as np
@@ -154,6 +155,20 @@ def test_the_order_follows_seed_and_epoch() -> None:
 def test_batches_do_not_come_by_length() -> None:
     longest = [batch.source.shape[1] for batch in an_epoch(stream(4000, BatchConfig(tokens=200, window=4000)))]
     assert abs(np.corrcoef(longest, np.arange(len(longest)))[0, 1]) < 0.2
+
+
+def test_a_curriculum_goes_from_short_to_long_in_its_epochs_alone() -> None:
+    """Every record once, windows of rising size, batches of a window mixed; then as without one."""
+    cfg = replace(SMALL, easy_first=1)
+    batches, plain = stream(150, cfg), stream(150)
+    windows = [np.concatenate(batches.plan(0, window)) for window in range(batches.windows)]
+    assert sorted(np.concatenate(windows).tolist()) == list(range(150))
+    for one, after in pairwise(windows):
+        assert batches.size_N[one].max() <= batches.size_N[after].min()
+    first = [batches.size_N[rows].max() for rows in batches.plan(0, 0)]
+    assert first != sorted(first)
+    assert [batch.index for batch in an_epoch(batches, 1)] == [batch.index for batch in an_epoch(plain, 1)]
+    assert places(taken(batches, 9, Cursor(0, 1, 2))) == places(taken(batches, 30))[len(batches.plan(0, 0)) + 2 :][:9]
 
 
 @pytest.mark.parametrize("workers", [0, 3])

@@ -16,6 +16,8 @@ from core.data.lines import BadLine
 from core.errors import BadRecord, ConfigError, DataError
 from core.record import Record, Split
 
+QUOTED = 160
+"""Letters of a refused cell that are kept: one may hold a whole recording."""
 BUILDERS = {".parquet": "parquet", ".arrow": "arrow"}
 NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
@@ -26,7 +28,7 @@ NAMES: dict[Split, tuple[str, ...]] = {
 
 def read_hub(data: DataConfig, split: Split, *, read: Read | None, read_target: Read | None) -> Iterator[Record]:
     """Records of a split, none where there is no such split. Goes on after a refused record (it is a `map`)."""
-    rows = load(data, split)
+    rows = as_written(load(data, split))
     where = f"{' '.join(data.path) or 'data'}[{split}]"
 
     def parse(numbered: tuple[int, Any]) -> Record:
@@ -62,7 +64,15 @@ def converted(place: str, column: str, read: Read, value: Any) -> Any:
     try:
         return read(value)
     except BadRecord as error:
-        raise BadLine(place, f"`{column}`: {error}", str(value)) from None
+        raise BadLine(place, f"`{column}`: {error}", str(value)[:QUOTED]) from None
+
+
+def as_written(rows: Iterable[Any]) -> Iterable[Any]:
+    """Columns of sound stay bytes and names: what becomes of them is the task's, whose refusals have a place."""
+    for name, feature in (getattr(rows, "features", None) or {}).items():
+        if type(feature).__name__ == "Audio":
+            rows = rows.cast_column(name, type(feature)(decode=False))  # pyright: ignore[reportAttributeAccessIssue]
+    return rows
 
 
 def cell(row: dict[str, Any], column: str, key: str) -> Any:

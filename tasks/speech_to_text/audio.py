@@ -57,8 +57,12 @@ def sound_of(path: Path, rate: int) -> Sound:
 
 
 def read_sound(path: Path, rate: int) -> Sound:
-    """Channels are averaged."""
-    raw = path.read_bytes()
+    """A file's."""
+    return decoded(path.read_bytes(), str(path), rate)
+
+
+def decoded(raw: bytes, path: str, rate: int) -> Sound:
+    """The bytes of a file of that name. Channels are averaged."""
     if not raw:
         raise BadRecord(f"{path}: an empty file")
     if reason := broken_promise(raw):
@@ -98,7 +102,7 @@ def blocks(file: Any) -> Iterator[np.ndarray]:
         yield block
 
 
-def checked(block: np.ndarray, path: Path, at: float) -> np.ndarray:
+def checked(block: np.ndarray, path: str, at: float) -> np.ndarray:
     """One channel; NaN, Inf and wild numbers are refused with their place."""
     if not np.isfinite(block).all():
         raise BadRecord(f"{path}: a sample after {at:.3f} seconds is no number (NaN or Inf)")

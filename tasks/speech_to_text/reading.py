@@ -7,7 +7,7 @@ from typing import Any
 
 from core.data.jsonl import name_of
 from core.errors import BadRecord
-from tasks.speech_to_text.audio import SHORTEST, sound_of
+from tasks.speech_to_text.audio import SHORTEST, decoded, sound_of
 from tasks.speech_to_text.features import features_of
 from tasks.speech_to_text.normaliser import normalised
 from tasks.speech_to_text.recording import FEATURES, FRAME, Named, Recording, located, named
@@ -19,7 +19,19 @@ TOLERANCE = 0.1
 
 def read(cfg: SpeechConfig, value: Any, folder: Path) -> Recording:
     """A JSON value -> a recording. All of the file is read here, so that what is broken is a bad record."""
-    return recording(cfg, named(value), folder)
+    match value:
+        case {"bytes": bytes(raw), **rest}:  # a data set's column that holds the sound itself
+            return held(raw, str(rest.get("path") or "sound"), cfg.rate)
+        case {"bytes": None, "path": str(path)}:
+            return recording(cfg, named(path), folder)
+        case _:
+            return recording(cfg, named(value), folder)
+
+
+def held(raw: bytes, name: str, rate: int) -> Recording:
+    """The samples of what was a file of that name."""
+    sound = decoded(raw, name, rate)
+    return Recording(name, end=len(sound.samples) / rate, sha256=sound.sha256, held=sound.samples, rate=rate)
 
 
 def recording(cfg: SpeechConfig, one: Named, folder: Path) -> Recording:

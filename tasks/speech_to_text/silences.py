@@ -81,9 +81,7 @@ def pieces(level_S: np.ndarray, *, longest: float, pause: float, silence: float)
     begins, ends = [int(at[0]), *at[gaps + 1].tolist()], [*(at[gaps] + 1).tolist(), int(at[-1]) + 1]
     margin = round(MARGIN / FRAME)
     found: list[Span] = []
-    for begin, end in zip(
-        begins, ends, strict=True
-    ):  # joined, neighbours cost words: no utterance of train pauses so long
+    for begin, end in zip(begins, ends, strict=True):  # never joined: no utterance of train pauses so long
         wide = max(begin - margin, 0), min(end + margin, len(level_S))
         found.extend(Span(one * FRAME, two * FRAME) for one, two in cut(level_S, *wide, round(longest / FRAME)))
     return found

@@ -18,6 +18,7 @@ from core.errors import BadRecord, ConfigError, DataError
 from core.record import SPLITS, Hypothesis, Prediction, Record
 from tasks.speech_to_text import TASK
 from tasks.speech_to_text.baselines import empty, most_frequent
+from tasks.speech_to_text.features import samples_of
 from tasks.speech_to_text.metrics import ErrorRate, canonical, metrics, utility
 from tasks.speech_to_text.normaliser import basic
 from tasks.speech_to_text.sentences import sentence
@@ -154,6 +155,49 @@ def test_a_table_without_names_is_refused(folder: Path) -> None:
     (folder / "train.csv").write_text("a.wav,yes\n")
     with pytest.raises(DataError, match=r"train\.csv:1: the first row must name the columns"):
         read(folder)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("typed", [False, True])
+def test_a_parquet_data_set_may_hold_the_sound_itself(
+    folder: Path, tmp_path: Path, streaming: bool, typed: bool
+) -> None:
+    pytest.importorskip("datasets").disable_progress_bars()
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    good = (folder / "a.wav").read_bytes()
+    rows = [
+        {"audio": {"bytes": good, "path": "a.wav"}, "sentence": "One, two."},
+        {"audio": {"bytes": good[:200], "path": "half.wav"}, "sentence": "three"},
+        {"audio": {"bytes": None, "path": str(folder / "a.wav")}, "sentence": "four"},
+    ]
+    table = pyarrow.Table.from_pylist(rows)
+    if typed:  # as published ones are: the column says that it is sound
+        features = {"audio": {"_type": "Audio"}, "sentence": {"dtype": "string", "_type": "Value"}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    parquet.write_table(table, tmp_path / "train.parquet")
+    data = DataConfig(
+        source="hf",
+        path=(str(tmp_path),),
+        cache=str(tmp_path / "cache"),
+        column_source="audio",
+        column_target="sentence",
+        streaming=streaming,
+        bad="skip",
+        holdout=0.0,
+    )
+    found = read_records(TASK, SpeechConfig(), data, "train")
+    assert [(one.source.name, one.target) for one in found.records] == [
+        ("a.wav", "one two"),
+        (str(folder / "a.wav"), "four"),
+    ]
+    first, last = (one.source for one in found.records)
+    assert first.seconds == last.seconds
+    assert (samples_of(first, 16_000) == samples_of(last, 16_000)).all()
+    assert first.identity != last.identity
+    (refused,) = found.refused
+    assert "[train]:2: `audio`: half.wav: truncated: " in refused.message
+    assert len(refused.raw) < 200
 
 
 def test_sound_files_are_inputs(folder: Path) -> None:

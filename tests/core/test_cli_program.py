@@ -51,3 +51,12 @@ def test_nobody_reading_is_no_mistake(tmp_path: Path) -> None:
     ended = subprocess.run(["bash", "-c", command], env=plugin(tmp_path), capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "top level\n")
     assert "Error" not in ended.stderr
+
+
+@pytest.mark.parametrize("module", [["tasks"], ["tasks.roman.train"], ["tasks", "train", "roman"]])
+def test_an_interpreter_without_libraries_is_told_what_to_install(module: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-S", "-m", *module]  # without site-packages
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    wanted = "torch and numpy and safetensors: pip install torch numpy safetensors"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"error: Transduce needs {wanted}\n")

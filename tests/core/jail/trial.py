@@ -60,8 +60,10 @@ BITING = {
 """What may be tried without a jail, since it aims at nothing but what is planted: there the trial must see a breach."""
 SECONDS, MEMORY_MIB, OUTPUT_KIB, WORKERS = 0.7, 256, 64, 2
 MOST_THREADS = 130
-AGAIN = 5
-"""Other processes may keep the processor from a program, or from the zygote, for longer than a program has."""
+AGAIN = 12
+"""Other processes may keep the processor from a program, or from its watcher, for longer than a program has. Limits are of wall
+time, so what was late is tried again, after a pause that grows: a load passes, a jail that is slow to act does not."""
+PAUSE = 0.2
 BYSTANDER = "import signal, sys, time\nsignal.signal(signal.SIGURG, lambda *_: sys.exit(9))\nprint('up', flush=True)\ntime.sleep(600)"
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -267,7 +269,8 @@ def trial(tier: str, extent: str) -> dict[str, object]:
                 faults: list[str] = []
                 for program, outcome in zip(chosen, outcomes, strict=True):
                     found, late = judged(kind, outcome, world.canary)
-                    for _ in range(AGAIN if late else 0):
+                    for number in range(AGAIN if late else 0):
+                        time.sleep(PAUSE * number)
                         again = cell.run_many([Job(f"{world.names()}\n{program}", calls)])[0]
                         found, late = (
                             [*found, *judged(kind, again, world.canary)[0]],

@@ -9,7 +9,7 @@ from tasks.protein_alignment.alignment import GAP, identity, rows_of, spelled
 from tasks.protein_alignment.colours import CLASSES, class_of, conservation, strengths
 from tasks.protein_alignment.writing import confidence, names_of
 
-WIDTH = 80
+WIDTH = 60
 
 STYLE = (
     """

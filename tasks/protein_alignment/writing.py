@@ -43,6 +43,8 @@ def writer(name: str, longest_name: int = 0) -> Callable[[Prediction, int], str]
 def formatted(name: str, prediction: Prediction, answer: Hypothesis, longest_name: int = 0) -> str:
     """One alignment."""
     rows = rows_of(answer.output)
+    if name == "a2m":  # its readers know letters, gaps and nothing else
+        rows = tuple(row.replace("*", "X") for row in rows)
     made = as_biopython(rows, names_of(prediction, longest_name))
     if name == "stockholm":
         made.column_annotations = {"consensus posterior probability": "".join(map(digit, confidence(answer, rows)))}

@@ -67,10 +67,9 @@ def test_what_is_written_is_read_back_to_the_letter(name: str, tmp_path: Path) -
     assert found.key == "one"
 
 
-def test_a2m_has_the_first_sequence_as_matches(tmp_path: Path) -> None:
-    rows = [row.replace("*", "A") for row in ROWS]
-    text = written("a2m", answer(rows, NAMES))
-    assert text == ">alpha\nMKV.LXBA\n>beta|2\n-KVaL-ZU\n>gamma\n-KVaLW--"
+def test_a2m_has_the_first_sequence_as_matches_and_no_sign_for_a_stop(tmp_path: Path) -> None:
+    text = written("a2m", answer(ROWS, NAMES))
+    assert text == ">alpha\nMKV.LXBX\n>beta|2\n-KVaL-ZU\n>gamma\n-KVaLW--"
     (tmp_path / "x.a2m").write_text(text + "\n")
     (found,) = reading(tmp_path / "x.a2m")
     assert rows_of(found.target)[1] == "-KVAL-ZU"

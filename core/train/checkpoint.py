@@ -14,6 +14,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,11 +115,21 @@ def sound(folder: Path) -> bool:
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """None where nothing was ever saved; DataError where what was saved is damaged."""
+    """None where nothing was ever saved; DataError where what was saved is damaged.
+
+    A training may replace it meanwhile: then some files are of the old one, some of the new one, so it is read twice.
+    """
     folder = find(path)
     if folder is None:
         return None
-    files = verified(folder)
+    with suppress(DataError):
+        return parsed(folder, verified(folder))
+    folder = find(path) or folder
+    return parsed(folder, verified(folder))
+
+
+def parsed(folder: Path, files: dict[str, bytes]) -> Checkpoint:
+    """What these files say."""
     trees = {name: parse_json(folder / name, files[name]) for name in JSON_FILES}
     return Checkpoint(
         trees["config.json"],

@@ -216,3 +216,21 @@ def test_a_full_disk_is_said_in_one_line_and_loses_nothing(tmp_path: Path, monke
         monkeypatch.setattr(os, "fsync", real)
         assert [one.name for one in tmp_path.iterdir()] == ["last"]
         must_equal(read_checkpoint(path), made(1))
+
+
+def test_one_that_is_replaced_while_it_is_read_is_the_old_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real = tmp_path / "last", module.read_bytes
+    for late in sorted(FILES):
+        write_checkpoint(path, made(1))
+        left = [late]
+
+        def read(one: Path, left: list[str] = left) -> bytes:
+            if one.name in left:
+                left.clear()
+                write_checkpoint(path, made(2))
+            return real(one)
+
+        monkeypatch.setattr(module, "read_bytes", read)
+        must_equal(read_checkpoint(path), made(2))

@@ -41,7 +41,11 @@ class Origin:
         """Its tokenizers, if they are to serve the new run; None where the new data is to have its own."""
         if cfg.train.init_codecs == "data":
             return None
+        kinds = {self.run.codecs.source.kind, self.run.codecs.target.kind}
+        foreign = task.codec_types and kinds.isdisjoint(one.kind for one in task.codec_types)
         try:
+            if foreign:  # its rule, its features and its way of reading are made for codecs of its own
+                raise DataError("other codecs")
             return load_codecs(dump_codecs(self.run.codecs), task.codec_types)
         except DataError:
             raise ConfigError(

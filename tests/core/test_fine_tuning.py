@@ -232,6 +232,18 @@ def test_what_cannot_be_is_one_line(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_task_with_codecs_of_its_own_cannot_read_with_others(
+    old: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = installed_tasks()["code_synthesis"]
+    words = ["--run", str(tmp_path / "run"), *TINY[2:], "data.source=tiny", f"train.init_from={old.path}"]
+    assert dispatch("train", lambda: task, task.name, words) == 2
+    assert (
+        'cannot read with the tokenizers of roman; train.init_codecs = "data" gives it its own'
+        in capsys.readouterr().err
+    )
+
+
 def test_a_damaged_run_is_refused(old: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(old.path, tmp_path / "old")
     weights = tmp_path / "old" / "checkpoints" / "best" / "weights.safetensors"

@@ -131,6 +131,7 @@ def debian_package(name: str, data: DataConfig) -> Path:
             raise DataError(
                 f"{name} {version}: what apt-get brought is not what {lists.folder} names; nothing was kept"
             )
+        print(f"  sha256 {sha256}, as the lists name it", file=sys.stderr)
         brought.replace(path)
     return path
 

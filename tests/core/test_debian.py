@@ -208,8 +208,13 @@ def lamp(system: Path) -> Path:
     return deb
 
 
-def test_packages_are_downloaded_once_and_read(lamp: Path, system: Path, tmp_path: Path) -> None:
+def test_packages_are_downloaded_once_and_read(
+    lamp: Path, system: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = debian_package("lamp", cached(tmp_path))
+    said = capsys.readouterr().err
+    assert "usr/share/doc/lamp/copyright" in said
+    assert f"  sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}, as the lists name it" in said
     assert path == tmp_path / "cache/debian/packages/lamp_1.0-2_all.deb"
     assert debian_package("lamp", cached(tmp_path)) == path
     assert (system / "calls").read_text().count("download lamp=1.0-2") == 1

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.config import Impossible
+from core.data.cache import cache_folder
 from core.data.config import DataConfig
 from core.data.jsonl import read_jsonl
 from core.data.sources import ReadRecords, read_records
@@ -305,3 +306,30 @@ def test_a_wheel_that_cannot_be_had_says_what_to_do(tmp_path: Path, monkeypatch:
     with pytest.raises(DataError, match=r"1\.0 could not be downloaded .*or put x-1\.0-py3-none-any\.whl into"):
         wheel_of(path, "0" * 64).open(DataConfig(cache=str(tmp_path)))
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_wheel_that_is_brought_says_whose_it_is_and_that_its_digest_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = tmp_path / "index"
+    index.mkdir()
+    name = "transduce_no_such_distribution-1.0"
+    path = index / f"{name}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr(
+            f"{name}.dist-info/METADATA", "Metadata-Version: 2.1\nName: transduce-no-such-distribution\nVersion: 1.0\n"
+        )
+        made.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        made.writestr(f"{name}.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    cache = tmp_path / "cache"
+    found = wheel_of(path, sha256).fetch(cache_folder(DataConfig(cache=str(cache))))
+    assert found.read_bytes() == path.read_bytes()
+    said = capsys.readouterr().err
+    assert "transduce-no-such-distribution 1.0, 1 MB, into" in said
+    assert "  licence none; nobody\n" in said
+    assert f"  sha256 {sha256}, as pinned\n" in said
+    with pytest.raises(DataError, match=f"sha256 is {sha256}, pinned is 0000"):
+        wheel_of(path, "0" * 64).fetch(cache)

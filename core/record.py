@@ -62,3 +62,8 @@ class Prediction:
     def output(self) -> str:
         """The best answer; empty if there is none."""
         return self.hypotheses[0].output if self.hypotheses else ""
+
+    def lines(self, count: int) -> tuple[str, ...]:
+        """The best answers, each on one line, and blank lines up to `count`: who counts lines knows whose each is."""
+        answers = tuple(" ".join(one.output.splitlines()) for one in self.hypotheses[:count])
+        return answers + ("",) * (count - len(answers))

@@ -118,9 +118,8 @@ def into_folder(form: Format[Any], folder: Path) -> Write:
 
 
 def as_text(prediction: Prediction, n_best: int) -> str:
-    """The answers, one a line, and blank lines up to `n_best`: whoever counts lines knows whose each is."""
-    answers = [" ".join(one.output.splitlines()) for one in prediction.hypotheses[:n_best]]
-    return "\n".join(answers + [""] * (n_best - len(answers)))
+    """The answers, one a line."""
+    return "\n".join(prediction.lines(n_best))
 
 
 def as_json(prediction: Prediction, n_best: int) -> str:

@@ -34,7 +34,7 @@ def segments(prediction: Prediction) -> tuple[Segment, ...]:
 
 def write_text(prediction: Prediction, n_best: int) -> str:
     """The best texts, one a line; an empty one where nothing was said."""
-    return "\n".join(" ".join(one.output.split()) for one in prediction.hypotheses[:n_best])
+    return "\n".join(prediction.lines(n_best))
 
 
 def write_json(prediction: Prediction, n_best: int) -> str:

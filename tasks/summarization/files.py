@@ -118,7 +118,7 @@ def partner(path: Path, ending: str, other: str) -> Path:
 
 def write_text(prediction: Prediction, n_best: int) -> str:
     """The best summaries, one a line."""
-    return "\n".join(" ".join(one.output.split()) for one in prediction.hypotheses[:n_best])
+    return "\n".join(prediction.lines(n_best))
 
 
 FORMATS = {

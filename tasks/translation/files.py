@@ -41,14 +41,13 @@ def read_tsv(cfg: TranslationConfig, path: Path) -> Iterator[Record]:
 
 def write_text(prediction: Prediction, n_best: int) -> str:
     """The best translations, one a line."""
-    return "\n".join(" ".join(one.output.split("\n")) for one in prediction.hypotheses[:n_best])
+    return "\n".join(prediction.lines(n_best))
 
 
 def write_tsv(prediction: Prediction, n_best: int) -> str:
     """Source, tab, translation."""
     source = " ".join(str(prediction.record.source).split())
-    outputs = [one.output for one in prediction.hypotheses[:n_best]] or [""]
-    return "\n".join(f"{source}\t{' '.join(output.split())}" for output in outputs)
+    return "\n".join(f"{source}\t{' '.join(output.split())}" for output in prediction.lines(n_best))
 
 
 FORMATS = {

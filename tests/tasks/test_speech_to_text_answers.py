@@ -161,6 +161,9 @@ def test_subtitles() -> None:
 
 def test_text_tables_and_json() -> None:
     assert written("txt", heard("one two"), heard(""), heard("three")) == "one two\n\nthree\n"
+    write = TASK.formats["txt"].write
+    assert write is not None
+    assert write(heard("one"), 3) == "one\n\n"
     rows = list(csv.reader(written("tsv", heard("one two")).splitlines(), delimiter="\t"))
     assert rows == [
         ["recording", "start", "end", "probability", "word"],

@@ -191,6 +191,7 @@ def written(name: str, one: Prediction, n_best: int = 1) -> str:
 def test_what_is_written_has_as_many_lines_as_answers() -> None:
     assert written("text", prediction("one\ntwo", "three"), 2) == "one two\nthree\n"
     assert written("text", prediction()) == "\n"
+    assert written("text", prediction("one"), 3) == "one\n\n\n"
     rows = list(csv.reader(io.StringIO(written("csv", prediction("one\ntwo", "three"), 2))))
     assert rows == [
         ["id", "article", "summary"],

@@ -239,6 +239,8 @@ def test_what_is_written_has_as_many_lines_as_answers() -> None:
     assert text(prediction, 2) == "one two\nthree"
     assert text(Prediction(Record("1", ""), ()), 1) == ""
     assert tsv(prediction, 1) == "a b\tone two"
+    assert text(Prediction(Record("1", ""), (Hypothesis("", 0.0),)), 3) == "\n\n"
+    assert tsv(Prediction(Record("1", "a"), ()), 2) == "a\t\na\t"
 
 
 def test_codecs_see_the_training_pairs_alone_and_spell_all_others() -> None:

@@ -4,7 +4,8 @@ Learned (Gehring et al., 2017; Devlin et al., 2019): a vector a place, further p
 al., 2020): one number a head and bucket of distances; 32 buckets, half of them exact and half growing up to 128; where both
 directions occur each has half of the buckets. As there, all layers of a stack share them. ALiBi (Press et al., 2022): score -
 slope_h * distance with slope_h = 2^(-8 h / H), h from 1 to H; deviations: the same rule where H is no power of two, and an
-encoder, which the paper has none of, takes the distance in both directions. Sinusoids and rotation: positions.py.
+encoder, which the paper has none of, takes the distance in both directions, heads by turns at half the slope ahead or behind:
+with equal slopes it could not tell a source from its reverse. Sinusoids and rotation: positions.py.
 """
 
 from __future__ import annotations
@@ -77,7 +78,12 @@ class Places(nn.Module):
         if self.kind == "relative":
             bias_BTSH = self.bias_of_bucket[buckets(ahead_BTS, both_ways=self.both_ways)]
             return bias_BTSH.movedim(-1, -3)
-        return slopes(self.heads, ahead_BTS.device)[:, None, None] * -ahead_BTS.abs()[..., None, :, :]
+        slope_H11 = slopes(self.heads, ahead_BTS.device)[:, None, None]
+        bias_BHTS = slope_H11 * -ahead_BTS.abs()[..., None, :, :]
+        if not self.both_ways:
+            return bias_BHTS
+        odd_H11 = (torch.arange(self.heads, device=ahead_BTS.device) % 2 == 1)[:, None, None]
+        return torch.where((ahead_BTS[..., None, :, :] > 0) == odd_H11, 0.5 * bias_BHTS, bias_BHTS)
 
 
 def buckets(ahead: Tensor, *, both_ways: bool) -> Tensor:

@@ -55,11 +55,28 @@ def test_relative_bias_is_the_table_of_the_papers_buckets(both_ways: bool) -> No
 
 
 def test_alibi_is_a_slope_by_head() -> None:
-    bias = made("alibi", heads=8).bias(PLACES, PLACES)
-    assert bias is not None
-    for h in range(8):  # 1/2, 1/4, ... 1/256, as the paper has for eight heads
-        for t, s in ((0, 0), (3, 1), (6, 5), (1, 4)):
-            assert bias[0, h, t, s].item() == pytest.approx(-abs(PLACES[0, t] - PLACES[0, s]).item() / 2 ** (h + 1))
+    """1/2, 1/4, ... 1/256, as the paper has for eight heads; an encoder's see one side at half of it."""
+    prefix, both = (made("alibi", heads=8, both_ways=way).bias(PLACES, PLACES) for way in (False, True))
+    assert prefix is not None
+    assert both is not None
+    for h in range(8):
+        for t, s in ((0, 0), (3, 1), (6, 5), (1, 4), (2, 6)):
+            away = -abs(PLACES[0, t] - PLACES[0, s]).item() / 2 ** (h + 1)
+            assert prefix[0, h, t, s].item() == pytest.approx(away)
+            assert both[0, h, t, s].item() == pytest.approx(away / 2 if (s > t) == (h % 2 == 1) else away)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("heads", [1, 4])
+@pytest.mark.parametrize("kind", ["sinusoidal", "learned", "rotary", "relative", "alibi"])
+def test_an_encoder_tells_a_source_from_its_reverse(kind: Kind, heads: int) -> None:
+    """Distances alone would not."""
+    encoder = TransformerEncoder(replace(SMALL, positions=kind, heads=heads)).double().eval()
+    stir(encoder)
+    x_BSD = torch.randn(1, 5, 16, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    layout = Padded(torch.ones(1, 5, dtype=torch.bool))
+    found, turned = encoder(x_BSD, layout), encoder(x_BSD.flip(1), layout).flip(1)
+    assert (found - turned).abs().max() > 1e-3
 
 
 def test_learned_places_are_rows_and_the_last_serves_further_ones() -> None:

@@ -30,6 +30,8 @@ class Pushes:
         def keep(module: nn.Module, given: tuple[Tensor, ...], x: Tensor) -> None:
             if x.requires_grad:
                 x.retain_grad()
+            elif torch.is_grad_enabled():  # of a table that training holds fast
+                x.requires_grad_()
             self.seen.append(x)
 
         with hooked(model, keep):

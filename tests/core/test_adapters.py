@@ -18,6 +18,7 @@ from core.nn.linear import matrix
 from core.nn.low_rank import LowRankLinear
 from core.testing.tiny import batch_of, tiny_codecs, tiny_pairs
 from core.train.adapters import adapted, adapter_names, plain_weights
+from core.train.adversarial import Pushes
 from core.train.carry import carry, places
 from core.train.checkpoint import put_weights, weights_of
 from core.train.config import Part, TrainConfig
@@ -119,6 +120,19 @@ def test_a_frozen_part_has_no_gradient(frozen: Part) -> None:
     held = {id(one) for one in part(model, frozen)}
     assert held
     assert {id(one) for one in model.parameters() if one.grad is None} == held
+
+
+def test_embeddings_that_stand_still_can_be_pushed() -> None:
+    """Adversarial training (`train.adversarial`) under adapters, say: the push is not to the table but to what it gave."""
+    model = build(TRANSFORMER, CODECS, seed=3)
+    hold(model, TrainConfig(freeze=("embeddings",)), [])
+    pushes = Pushes(0.5)
+    with pushes.watching(model):
+        loss = model.loss(BATCH)
+    loss.backward()
+    assert model.embedding.weight.grad is None
+    with pushes.pushing(model):
+        assert model.loss(BATCH) > loss
 
 
 def test_a_matrix_of_two_parts_stands_still_for_either() -> None:

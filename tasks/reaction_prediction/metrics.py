@@ -21,7 +21,7 @@ def metrics(cfg: ReactionConfig) -> Sequence[Metric]:
     """top@1 picks checkpoints."""
     asked = f"{cfg.direction}|" + (f"reagents:{cfg.reagents}|" if cfg.direction == "forward" else "")
     asked += f"votes:{cfg.votes}" + (f"(alpha:{cfg.vote_alpha:g})" if cfg.votes > 1 else "")
-    asked += f"|rule:{'yes' if cfg.rule else 'no'}"
+    asked += f"|rule:{'yes' if cfg.rule else 'no'}" + ("" if cfg.direction == "reagents" else "|idle:last")
     found: list[Metric] = [TopK(k, asked, cfg.invalid) for k in RANKS]
     found += [Validity(1, asked), Validity(10, asked), LargestFragment(asked, cfg.invalid)]
     if cfg.direction == "retro":

@@ -1,4 +1,4 @@
-"""Answers in canonical form; several spellings of a source voting on them."""
+"""Answers in canonical form; several spellings of a source voting on them; those in which nothing happens stand last."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ from core.record import Hypothesis, Prediction, Record
 from core.task import Solve
 from tasks.reaction_prediction.augment import varied
 from tasks.reaction_prediction.chemistry import canonical
+from tasks.reaction_prediction.reaction import ARROW
 from tasks.reaction_prediction.settings import ReactionConfig
 
 
 def solve(cfg: ReactionConfig, codecs: Codecs, search: Solve, records: Sequence[Record]) -> list[Prediction]:
-    """One search, or `task.votes` of them; answers are spelled canonically, and what is no molecule is left as it is."""
+    """One search, or `task.votes` of them; answers are spelled canonically, and what is no molecule is left as it is.
+
+    An answer in which nothing happens stands behind all others: no training reaction of the built-in data is like that.
+    """
     known = [replace(record, meta={**record.meta, "direction": cfg.direction}) for record in records]
     if cfg.votes == 1:
         return [
-            Prediction(record, tuple(spelled(one) for one in found.hypotheses))
+            Prediction(record, idle_last(record, [spelled(one) for one in found.hypotheses]))
             for record, found in zip(known, search(known), strict=True)
         ]
     asked = [variant for record in known for variant in variants(cfg, record)]
     found = search(asked)
     return [
-        Prediction(record, elected(found[begin : begin + cfg.votes], cfg.vote_alpha))
+        Prediction(record, idle_last(record, elected(found[begin : begin + cfg.votes], cfg.vote_alpha)))
         for begin, record in zip(range(0, len(found), cfg.votes), known, strict=True)
     ]
 
@@ -35,6 +39,18 @@ def solve(cfg: ReactionConfig, codecs: Codecs, search: Solve, records: Sequence[
 def spelled(one: Hypothesis) -> Hypothesis:
     """Canonical where it is a molecule."""
     return replace(one, output=canonical(one.output) or one.output)
+
+
+def idle_last(record: Record, answers: Sequence[Hypothesis]) -> tuple[Hypothesis, ...]:
+    """The order is kept otherwise. Nothing happens where the product was there before; reagents leave that open."""
+    if record.meta["direction"] == "reagents":
+        return tuple(answers)
+    sides = (canonical(side) or side for side in ARROW.split(str(record.source)))
+    known = {molecule for side in sides for molecule in side.split(".")}
+    retro = record.meta["direction"] == "retro"
+    return tuple(
+        sorted(answers, key=lambda one: not known.isdisjoint(one.output.split(".") if retro else [one.output]))
+    )
 
 
 def variants(cfg: ReactionConfig, record: Record) -> list[Record]:

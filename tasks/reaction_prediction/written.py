@@ -80,7 +80,7 @@ def rows(prediction: Prediction, n_best: int) -> list[list[str]]:
         for one in ranked(prediction, n_best)
     ]
     error = str(prediction.record.meta.get("error", ""))
-    return found or [[prediction.record.key, source, "", "", "", "", "no", error]]
+    return found or [[prediction.record.key, source, "", "", "", "", "no" if error else "", error]]
 
 
 def number(value: float) -> str:

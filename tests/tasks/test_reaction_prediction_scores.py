@@ -214,3 +214,21 @@ def test_records_to_compare_are_drawn_by_their_keys_alone() -> None:
     assert some == [one.key for one in first_by_key(records[::-1], 7)]
     assert len(some) == 7
     assert len(first_by_key(records, 0)) == 40
+
+
+@pytest.mark.parametrize(
+    ("direction", "source", "answers", "expected"),
+    [
+        ("retro", "OCC", ("CCO", "CC.OCC", "C=C.O", "C("), ["C=C.O", "C(", "CCO", "CC.CCO"]),
+        ("forward", "C=C.O>[Na+]", ("C=C", "OCC", "[Na+]", "C(", "O"), ["CCO", "C(", "C=C", "[Na+]", "O"]),
+        ("reagents", "C=C.O>>CCO", ("O", "OCC"), ["O", "CCO"]),
+    ],
+)
+def test_answers_in_which_nothing_happens_stand_last(
+    direction: str, source: str, answers: Sequence[str], expected: Sequence[str]
+) -> None:
+    def search(records: Sequence[Record]) -> list[Prediction]:
+        return [Prediction(record, tuple(Hypothesis(one, 0.0) for one in answers)) for record in records]
+
+    (found,) = solve(ReactionConfig(direction=direction), CODECS, search, [Record("1", source)])  # pyright: ignore[reportArgumentType]
+    assert [one.output for one in found.hypotheses] == list(expected)

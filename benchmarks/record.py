@@ -68,8 +68,8 @@ class Session:
         return "\n".join(f"# {part}\n" + "\n".join(lines) for part, lines in self.parts.items())
 
 
-def record(name: str, config: Path, run: Path) -> None:
-    """All four parts, and the three files."""
+def record(name: str, config: Path, run: Path, by: str = "") -> None:
+    """All four parts, and the three files; scores are broken down `by` a bin of the task, where one is named."""
     session = Session()
     results = RESULTS / name
     results.mkdir(parents=True, exist_ok=True)
@@ -84,8 +84,8 @@ def record(name: str, config: Path, run: Path) -> None:
         )
     session.run(
         "evaluate",
-        f"python -m tasks.{name}.evaluate {here} --split test",
-        [f"tasks.{name}.evaluate", here, "--split", "test", "--json", json_path],
+        f"python -m tasks.{name}.evaluate {here} --split test{f' --by {by}' if by else ''}",
+        [f"tasks.{name}.evaluate", here, "--split", "test", "--json", json_path, *(["--by", by] if by else [])],
     )
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder) / "inputs.jsonl"
@@ -197,6 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("task", nargs="?", help="a task's name")
     parser.add_argument("config", nargs="?", type=Path, help="default: configs/TASK/default.toml")
     parser.add_argument("--run", type=Path, help="its run folder, trained already or to be trained")
+    parser.add_argument("--by", default="", help="break the scores down by this, as `evaluate --by` does")
     parser.add_argument("--fill", action="store_true", help="only renew the blocks of the documentation")
     given = parser.parse_args(argv)
     if given.task:
@@ -205,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = (given.config or ROOT / "configs" / given.task / "default.toml").resolve()
         if not config.is_file():
             parser.error(f"{config}: no such file")
-        record(given.task, config, (given.run or ROOT / "runs" / given.task / config.stem).resolve())
+        record(given.task, config, (given.run or ROOT / "runs" / given.task / config.stem).resolve(), given.by)
     elif not given.fill:
         parser.error("name a task, or --fill")
     for page in pages():

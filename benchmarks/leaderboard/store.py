@@ -24,6 +24,8 @@ BOARD = "board"
 """The folder in RESULTS/<task>/ that holds the leaderboard's results."""
 FORMAT = 1
 STALE_SECONDS = 3600
+SWEPT: set[Path] = set()
+"""Folders that this process has looked through."""
 NEEDED = ("format", "kind", "task", "system", "budget", "date", "split", "data", "primary", "metrics", "cost", "digest")
 Result = dict[str, Any]
 
@@ -48,7 +50,9 @@ def write_result(result: Result, results: Path = RESULTS) -> Path:
     """All of it or nothing; returns the file."""
     folder = results / result["task"] / BOARD
     folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder)
+    if folder not in SWEPT:  # once a process: a folder of thousands takes its time to list
+        SWEPT.add(folder)
+        sweep(folder)
     whole = {name: value for name, value in result.items() if name != "digest"} | {"format": FORMAT}
     text = json.dumps({**whole, "digest": digest_of(whole)}, indent=1, sort_keys=True, allow_nan=False) + "\n"
     path = folder / name_of(result)

@@ -71,7 +71,9 @@ def test_an_edited_result_is_refused(tmp_path: Path) -> None:
 
 
 def test_leftovers_are_swept_once_they_are_old(tmp_path: Path) -> None:
-    path = write_result(result("one", answers(0.5)), tmp_path)
+    folder = tmp_path / "roman" / "board"
+    folder.mkdir(parents=True)
+    path = folder / "any"
     fresh, old = path.with_name(".1-fresh.new"), path.with_name(".2-old.new")
     for one in (fresh, old):
         one.write_text("half a")
@@ -80,7 +82,7 @@ def test_leftovers_are_swept_once_they_are_old(tmp_path: Path) -> None:
     write_result(result("two", answers(0.5)), tmp_path)
     assert fresh.exists()
     assert not old.exists()
-    assert len(list(result_files(tmp_path))) == 2
+    assert len(list(result_files(tmp_path))) == 1
 
 
 def watched(process: subprocess.Popen[str], most: int, count: int) -> int:

@@ -159,7 +159,7 @@ def outputs_obey_the_rule(case: ModelCase) -> None:
         )
     if case.rule is not None:  # a prefix is forced even where a rule forbids it, and then nothing can be promised
         return
-    prefix = [target[: n % 3] for n, (_, target) in enumerate(case.pairs)]
+    prefix = [[token for token in target[: n % 3] if token != UNK] for n, (_, target) in enumerate(case.pairs)]
     for cfg in STRATEGIES:
         for row, found in enumerate(search(model, batch, cfg, prefix=prefix)):
             for one in found:

@@ -25,7 +25,7 @@ from core.run.training import train
 from core.settings import RunConfig
 from core.task import Task
 from core.testing.task_case import TaskCase
-from core.testing.tiny import spread
+from core.testing.tiny import small, spread
 from core.train.checkpoint import read_checkpoint
 
 STEPS = 8
@@ -149,7 +149,7 @@ def training_case(case: TaskCase) -> TrainingCase:
             batch=replace(
                 cfg.batch, tokens=10 * (size + 1), window=25, workers=0, longest=max(cfg.batch.longest, size + 1)
             ),
-            model=replace(cfg.model, dropout=0.1),
+            model=replace(small(cfg.model), dropout=0.1),
             train=replace(
                 cfg.train,
                 steps=STEPS,
@@ -164,6 +164,7 @@ def training_case(case: TaskCase) -> TrainingCase:
                 precision="fp32",
                 threads=0,
                 tensorboard=False,
+                report=False,
             ),
             search=replace(cfg.search, strategy="beam", beams=2, n_best=1, length_ratio=1.0, length_extra=5),
             save=replace(cfg.save, every=3),

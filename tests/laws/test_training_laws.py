@@ -25,6 +25,9 @@ from core.train.trainer import Trainer
 from tasks import TASKS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+WHOLE = ("roman", "speech_to_text")
+"""All laws in the default tier: one of symbols, one of frames that varies its records."""
+OF_EVERY_TASK = (training_laws.interrupted_and_resumed_is_unbroken, training_laws.a_seed_says_all)
 MODELS: dict[str, ModelConfig] = {
     "transformer": small(TransformerConfig(norm="rms", activation="swiglu", layer_drop=0.2)),
     "rnn": small(RNNConfig(cell="lstm", encoder_layers=2)),
@@ -46,8 +49,15 @@ def case_of(name: str) -> TrainingCase:
     return training_case(task_case(task, cfg))
 
 
-@pytest.mark.parametrize("law", TRAINING_LAWS, ids=law_name)
-@pytest.mark.parametrize("name", sorted(TASKS.names()))
+@pytest.mark.parametrize(
+    ("name", "law"),
+    [
+        (name, law) if name in WHOLE or law in OF_EVERY_TASK else pytest.param(name, law, marks=pytest.mark.slow)
+        for name in sorted(TASKS.names())
+        for law in TRAINING_LAWS
+    ],
+    ids=lambda one: one if isinstance(one, str) else law_name(one),
+)
 def test_every_task(name: str, law: Callable[[TrainingCase], None]) -> None:
     law(case_of(name))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from core.decode.predict import BLANK
 from core.errors import DataError
 from core.record import Prediction, Record
 from core.run.answering import Answerer
@@ -40,22 +42,38 @@ def predict(task: Task[Any], arguments: PredictArguments) -> int:
                 write(answer([record], ignored)[0], run.config.search.n_best)
         else:
             inputs = read_inputs(task, run.config.task, arguments.inputs or ("-",), refused)
-            for prediction in answered(answer, inputs):
+            for prediction in answered(answer, inputs, refused):
                 write(prediction, run.config.search.n_best)
     for message in refused:
         print(f"error: {message}", file=sys.stderr)
     return DataError.exit_code if refused else 0
 
 
-def answered(answer: Answerer, inputs: Iterator[Record]) -> Iterator[Prediction]:
+def answered(answer: Answerer, inputs: Iterator[Record], refused: list[str]) -> Iterator[Prediction]:
     """Chunk by chunk, with a bar where a person watches."""
     for records in chunks(inputs):
         begun = time.perf_counter()
         with progress_bar(len(records), "predicting") as advance:
-            predictions = answer(records, advance)
+            predictions = one_by_one(answer, records, refused, advance)
         if answer.task.cost is not None:
             print(answer.task.cost(predictions, time.perf_counter() - begun), file=sys.stderr)
         yield from predictions
+
+
+def one_by_one(
+    answer: Answerer, records: list[Record], refused: list[str], progress: Callable[[int], None]
+) -> list[Prediction]:
+    """All at once; where that fails for one of them, halves, until that one is alone, refused, with a blank answer."""
+    try:
+        return answer(records, progress)
+    except DataError as error:
+        if len(records) == 1:
+            refused.append(str(error))
+            (record,) = records
+            return [Prediction(replace(record, meta={**record.meta, "error": str(error)}), (BLANK,))]
+        half = len(records) // 2
+        parts = records[:half], records[half:]
+        return [one for part in parts for one in one_by_one(answer, part, refused, ignored)]
 
 
 def ignored(done: int) -> None:

@@ -26,6 +26,7 @@ LOWEST = 20.0
 """Hz, where the bands begin."""
 FLOOR = 1e-10
 LEAST_DEVIATION = 1e-3
+THESE = {"sound": "this is sound", "features (.npy)": "these are features (.npy)"}
 WIDEST, LONGEST_FRAMES = 4096, 24 * 360_000
 
 FRAMES: Keeping[np.ndarray] = Keeping(1 << 30)
@@ -61,8 +62,9 @@ class SpeechFeatures:
     def frames(self, one: Recording, speed: float) -> np.ndarray:
         """As they are before normalisation, float32 [S, F]."""
         if one.is_features != (self.rate == 0):
-            what = ("features (.npy)", "sound")[self.rate != 0]
-            raise DataError(f"{one}: this model was trained on {what}, this is the other")
+            kinds = "features (.npy)", "sound"
+            known, given = kinds if self.rate == 0 else kinds[::-1]
+            raise DataError(f"{one}: this model was trained on {known}, and {THESE[given]}")
         if one.is_features:
             found = given_frames(one)
             if found.shape[1] != self.width:

@@ -70,16 +70,20 @@ def test_a_folder_is_answered_in_order_and_what_is_broken_keeps_its_place(
     run: Path, inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = inputs / "missing.wav"
+    np.save(inputs / "e.npy", np.zeros((50, 40), np.float32))  # features, of which a model for sound knows nothing
     out, err = predicted([run, inputs, missing, inputs / "a.wav", "--format", "json"], capsys, 3)
     rows = [json.loads(line) for line in out.splitlines()]
-    assert [row["id"] for row in rows] == ["a", "b", "c", "d", "missing", "a"]
+    assert [row["id"] for row in rows] == ["a", "b", "c", "e", "d", "missing", "a"]
     assert "real-time factor" in err
     assert f"error: {inputs}/c.wav: truncated: the header promises" in err
     assert f"error: {missing}: no such file" in err
+    assert "error: e.npy: this model was trained on sound, and these are features (.npy)\n" in err
     assert "truncated" in rows[2]["error"]
-    assert "no such file" in rows[4]["error"]
+    assert "trained on sound" in rows[3]["error"]
+    assert "error" not in rows[4], "those around it are answered"
+    assert "no such file" in rows[5]["error"]
     assert (rows[1]["text"], rows[1]["segments"]) == ("", [])
-    assert rows[0]["text"] == rows[5]["text"]
+    assert rows[0]["text"] == rows[6]["text"]
     words = [word for row in rows for one in row["segments"] for word in one["words"]]
     assert words, "three steps say something"
     times = [(word["start"], word["end"]) for one in rows[0]["segments"] for word in one["words"]]

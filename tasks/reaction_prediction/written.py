@@ -65,8 +65,9 @@ def unbalanced(prediction: Prediction, answer: str) -> str:
 
 
 def write_smiles(prediction: Prediction, n_best: int) -> str:
-    """One answer a line; an empty line where there is none."""
-    return "\n".join(one.smiles for one in ranked(prediction, n_best))
+    """One answer a line, and blank lines up to `n_best`: who counts lines knows whose each is."""
+    found = [one.smiles for one in ranked(prediction, n_best)]
+    return "\n".join(found + [""] * (n_best - len(found)))
 
 
 def rows(prediction: Prediction, n_best: int) -> list[list[str]]:

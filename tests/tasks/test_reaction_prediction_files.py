@@ -226,7 +226,9 @@ def test_tables_have_a_row_an_answer_and_one_for_none() -> None:
         assert float(rows[0]["probability"]) == pytest.approx(math.exp(-0.1), rel=1e-5)
         assert rows[4]["warning"] == "x.smi:3: <bad>"
     assert written("smiles", ESTER, 2) == "CC(=O)O.CCO\nC("
-    assert written("smiles", NOTHING) == ""
+    assert written("smiles", ESTER, 6) == "CC(=O)O.CCO\nC(\nCC\nCC(=O)[O-].CCBr\n\n"
+    assert written("smiles", NOTHING, 1) == ""
+    assert written("smiles", NOTHING, 3) == "\n\n"
 
 
 def test_drawings_are_svg_and_png(tmp_path: Path) -> None:

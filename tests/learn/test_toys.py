@@ -86,23 +86,20 @@ SHORT = ToyConfig(letters=6, longest=5, train=4000, held_out=200)
 TURNED = replace(SHORT, what="reverse")
 CANON: dict[str, tuple[ToyConfig, ModelConfig, int]] = {
     "learned, post-norm": (TURNED, replace(TRANSFORMER, positions="learned", norm_place="post"), 400),
-    "relative, grouped": (TURNED, replace(TRANSFORMER, positions="relative", kv_heads=2), 400),
-    "alibi, one head of keys": (SHORT, replace(TRANSFORMER, positions="alibi", kv_heads=1, layer_drop=0.1), 400),
     "near and global": (TURNED, replace(TRANSFORMER, encoder_window=2, global_symbols=1), 400),
     "conformer": (TURNED, replace(TRANSFORMER, encoder="conformer", kernel=3), 400),
     "convolutions": (TURNED, CONV, 400),
     "convolutions, several heads, learned": (TURNED, replace(CONV, heads=4, positions="learned", kernel=5), 400),
     "dot": (TURNED, replace(RNN, attention="dot"), 400),
-    "general, input feeding": (TURNED, replace(RNN, attention="general", feeding="output"), 400),
+    "general, input feeding": (TURNED, replace(RNN, attention="general", feeding="output"), 800),
     "scaled dot, unfed": (TURNED, replace(RNN, attention="scaled_dot", feeding="none", cell="lstm"), 500),
     "multi-head": (TURNED, replace(RNN, attention="multi_head"), 400),
     "plain cells": (TURNED, replace(RNN, cell="rnn"), 500),
     "window": (SHORT, replace(RNN, attention_window=2), 400),
-    "summary": (replace(SHORT, longest=4), replace(RNN, attention="none", bridge="last"), 900),
-    "first state, reversed source": (
-        replace(SHORT, longest=4),
-        replace(RNN, attention="none", feeding="none", bridge="last", bidirectional=False, reverse_source=True),
-        900,
+    "summary": (
+        ToyConfig(letters=10, longest=4, train=12000, held_out=200),
+        replace(RNN, attention="none", bridge="last"),
+        2000,
     ),
 }
 

@@ -292,7 +292,7 @@ def baselines_answer_every_record(case: TaskCase) -> None:
 
 
 def formats_write_every_prediction(case: TaskCase) -> None:
-    """Text without a final newline, for one answer, for several and for none; endings begin with a dot."""
+    """Text without a final newline but those of missing answers' lines, for one, several and none; endings begin with a dot."""
     if not case.task.formats:
         raise Moot("the task has no formats of its own")
     records = case.records["dev"][:4]
@@ -313,7 +313,8 @@ def formats_write_every_prediction(case: TaskCase) -> None:
                     assert again == text, f"format {name} writes other bytes the second time"
                     continue
                 assert isinstance(text, str), f"format {name} writes {type(text).__name__}, not text"
-                assert not text.endswith("\n"), f"format {name} ends {number} answers with a newline of its own"
+                filled = text.count("\n") == max(number, 1) - 1
+                assert filled or text[-1:] != "\n", f"format {name} ends {number} answers with a newline of its own"
                 assert again == text, f"format {name} writes {again!r} the second time, {text!r} the first"
 
 

@@ -202,7 +202,10 @@ def test_an_annotation_that_toml_cannot_fill_is_the_programmers_mistake() -> Non
         ("steps = 3\n", "x.toml:1: steps = 3: no such key; did you mean train.steps?"),
         ("[train]\nwidth = 3\n", "x.toml:2: train.width = 3: no such key; did you mean model.width?"),
         ("[modle]\nwidth = 3\n", "x.toml:1: [modle]: no such table; did you mean [model]?"),
-        ("[batch]\nq = 3\n", "x.toml:2: batch.q = 3: no such key; [batch] has tokens, most, longest, window, easy_first, workers"),
+        (
+            "[batch]\nq = 3\n",
+            "x.toml:2: batch.q = 3: no such key; [batch] has tokens, most, longest, window, easy_first, workers",
+        ),
         ("[task]\nlarge = 3\n", "x.toml:2: task.large = 3: no such key; did you mean task.largest?"),
         ('seed = "1"\n', 'x.toml:1: seed = "1": must be an integer, at least 0'),
         ("\n[train]\n# few\nsteps = 0\n", "x.toml:4: train.steps = 0: must be an integer, at least 1"),

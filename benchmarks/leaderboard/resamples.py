@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def packed_groups(groups: Sequence[Any] | None) -> dict[str, Any] | None:
 def packed_score(one: Score, groups: Sequence[Any] | None, *, primary: bool) -> dict[str, Any]:
     """Value, 95 % interval, signature, a row of statistics a record; of the primary metric every resample's value too."""
     count = PRIMARY if primary else OTHERS
-    values = np.array([one.metric.score(one.rows[at]) for at in islice(draws(len(one.rows), groups, SEED), count)])
+    values = np.array([one.metric.score(one.rows[at]) for at in draws(len(one.rows), groups, SEED, count)])
     low, high = (float(edge) for edge in np.nanpercentile(values, [2.5, 97.5]))
     return {
         "value": one.value,

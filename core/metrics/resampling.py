@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from itertools import islice
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ def bootstrap_interval(
     seed: int = 1,
 ) -> tuple[float, float]:
     """Percentile bootstrap (Efron 1979); with `groups`, whole groups are drawn (a cluster bootstrap)."""
-    values = np.array([metric.score(rows[chosen]) for chosen in islice(draws(len(rows), groups, seed), resamples)])
+    values = np.array([metric.score(rows[chosen]) for chosen in draws(len(rows), groups, seed, resamples)])
     tail = 50 * (1 - level)
     low, high = np.nanpercentile(values, [tail, 100 - tail])
     return float(low), float(high)
@@ -49,7 +49,7 @@ def paired_bootstrap(
     found = np.array(
         [
             metric.score(rows_a[chosen]) - metric.score(rows_b[chosen])
-            for chosen in islice(draws(len(rows_a), groups, seed), resamples)
+            for chosen in draws(len(rows_a), groups, seed, resamples)
         ]
     )
     return p_value(found - found.mean(), observed)
@@ -91,13 +91,39 @@ def grouped(count: int, groups: Sequence[Hashable] | None) -> list[np.ndarray]:
     return [np.array(rows) for rows in members.values()]
 
 
-def draws(count: int, groups: Sequence[Hashable] | None, seed: int) -> Iterator[np.ndarray]:
+KEPT = 10_000_000
+"""Drawn rows that are kept for the next metric, which is resampled by the same ones: 80 MB."""
+
+
+def draws(count: int, groups: Sequence[Hashable] | None, seed: int, resamples: int) -> Iterator[np.ndarray]:
     """Rows drawn with replacement, as many as there are; with groups, as many groups as there are."""
+    key = None if groups is None else tuple(groups)
+    return (
+        iter(kept_draws(count, key, seed, resamples))
+        if count * resamples <= KEPT
+        else drawn(count, key, seed, resamples)
+    )
+
+
+@lru_cache(maxsize=1)
+def kept_draws(count: int, groups: tuple[Hashable, ...] | None, seed: int, resamples: int) -> list[np.ndarray]:
+    """Of the latest records: each metric of a table, and each system in it, asks for the same."""
+    return list(drawn(count, groups, seed, resamples))
+
+
+def drawn(count: int, groups: tuple[Hashable, ...] | None, seed: int, resamples: int) -> Iterator[np.ndarray]:
+    """One by one."""
     random = np.random.default_rng(seed)
     members = grouped(count, groups)
-    while True:
-        chosen = random.integers(len(members), size=len(members))
-        yield chosen if groups is None else np.concatenate([members[at] for at in chosen])
+    size_G = np.array([len(rows) for rows in members])
+    begin_G = np.cumsum(size_G) - size_G
+    row_N = np.concatenate(members) if members else np.empty(0, dtype=int)
+    for _ in range(resamples):
+        chosen_G = random.integers(len(members), size=len(members))
+        size_C = size_G[chosen_G]
+        # of each chosen group all places, one after another
+        within_M = np.arange(size_C.sum()) - np.repeat(np.cumsum(size_C) - size_C, size_C)
+        yield row_N[np.repeat(begin_G[chosen_G], size_C) + within_M]
 
 
 def p_value(found: np.ndarray, observed: float) -> float:

@@ -14,6 +14,9 @@ from core.errors import BadRecord, ConfigError
 LONGEST = 3000
 """Characters of a SMILES: RDKit writes chains in quadratic time, and by recursion that ends the process at some 20,000."""
 TRIES = 5
+KEPT = 1 << 19
+"""Canonical forms in memory: metrics ask for ten answers a record, one metric after another (some 100 MB)."""
+_known: dict[str, str | None] = {}
 
 
 @lru_cache(maxsize=1)
@@ -35,12 +38,23 @@ def version() -> str:
     return str(__version__)
 
 
-@lru_cache(maxsize=1 << 16)
 def canonical(text: str) -> str | None:
     """One spelling for each set of molecules: maps cleared, written until it stays as it is, fragments in order of their text.
 
-    None for what is no molecule to RDKit, sanitised. Stereo is kept.
+    None for what is no molecule to RDKit, sanitised. Stereo is kept. Known answers are kept, and each is its own.
     """
+    if text not in _known:
+        if len(_known) >= KEPT:
+            _known.clear()
+        found = spelled_once(text)
+        _known[text] = found
+        if found is not None:
+            _known[found] = found
+    return _known[text]
+
+
+def spelled_once(text: str) -> str | None:
+    """`canonical`, worked out."""
     if foreign(text):
         return None
     molecule = rdkit().MolFromSmiles(text)

@@ -64,6 +64,8 @@ class Format(Generic[C]):
     """Between two inputs of one output, after the newline that ends the first."""
     suffix: str = ""
     """With `--output FOLDER/` one file an input: its key and this. Bytes can be written in no other way."""
+    shown: int | None = None
+    """Answers that are written where the user names no number; None: all that the search keeps."""
     overrides: tuple[str, ...] = ()
     """key=value settings that `predict` needs for it: word times need `search.align=true`."""
 

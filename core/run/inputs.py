@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data.jsonl import read_jsonl
-from core.data.lines import Line, read_lines
+from core.data.lines import BadLine, Line, read_lines
 from core.data.sources import source_reader
 from core.errors import BadRecord, DataError
 from core.record import Record
@@ -40,7 +40,8 @@ def guarded(begin: Callable[[], Iterator[Record]], refused: list[str], key: str 
                 yield next(found)
             except BadRecord as error:
                 refused.append(str(error))
-                yield Record(key or "", "", meta={"error": str(error)})
+                number = error.place.rpartition(":")[2] if isinstance(error, BadLine) else ""
+                yield Record(key or number, "", meta={"error": str(error)})
     except StopIteration:
         return
     except DataError as error:  # a whole file: the others are still done

@@ -36,14 +36,16 @@ def predict(task: Task[Any], arguments: PredictArguments) -> int:
     others = others_of(run, arguments.others)
     answer = Answerer(task, run.config, run.codecs, run.model, run.rule, others=others)
     refused: list[str] = []
+    named = arguments.n_best is not None or any(one.startswith("search.n_best=") for one in arguments.overrides)
+    count = run.config.search.n_best if named or form.shown is None else min(form.shown, run.config.search.n_best)
     with destination(form, arguments.output, folder=arguments.folder) as write:
         if arguments.stream:
             for record in arriving(task, run.config.task, refused):
-                write(answer([record], ignored)[0], run.config.search.n_best)
+                write(answer([record], ignored)[0], count)
         else:
             inputs = read_inputs(task, run.config.task, arguments.inputs or ("-",), refused)
             for prediction in answered(answer, inputs, refused):
-                write(prediction, run.config.search.n_best)
+                write(prediction, count)
     for message in refused:
         print(f"error: {message}", file=sys.stderr)
     return DataError.exit_code if refused else 0

@@ -57,6 +57,8 @@ def read_jsonl(cfg: CodeConfig, path: Path) -> Iterator[Record]:
 
 def write_cells(prediction: Prediction, n_best: int) -> str:
     """A cell of code a candidate, under a comment that names the request, as editors and notebooks cut Python files."""
+    if error := prediction.record.meta.get("error"):
+        return f"# %% {prediction.record.key}: refused: {' '.join(str(error).split())}"
     request = " ".join(str(prediction.record.source).split())
     answers = [one.output for one in prediction.hypotheses[:n_best]] or [""]
     cells: list[str] = []
@@ -72,8 +74,8 @@ def write_code(prediction: Prediction, n_best: int) -> str:
 
 
 FORMATS: dict[str, Format[CodeConfig]] = {
-    "cells": Format(write=write_cells),
-    "code": Format(write=write_code, suffix=".py"),
+    "cells": Format(write=write_cells, shown=1),
+    "code": Format(write=write_code, suffix=".py", shown=1),
     "jsonl": Format(endings=(".jsonl", ".jsonl.gz"), read=read_jsonl),
     "text": Format(endings=(".txt", ".txt.gz", ".nl", ".anno"), read=read_text),
 }

@@ -75,6 +75,19 @@ def test_a_folder_stands_for_the_files_in_it(run: Path, typed: Typed, tmp_path: 
     assert "holds no .jsonl" in said
 
 
+def test_a_refused_line_keeps_its_number(run: Path, typed: Typed) -> None:
+    code, out, said = typed("predict", TASK, run, "--format", "jsonl", text=b"12\n\xff\n7\n")
+    assert [json.loads(line)["id"] for line in out.splitlines()] == ["1", "2", "3"]
+    assert (code, said.count("standard input:2: byte 1")) == (3, 1)
+
+
+def test_a_format_shows_as_many_answers_as_it_says_unless_a_number_is_given(run: Path, typed: Typed) -> None:
+    one = replace(TASK, formats={"short": Format(write=lambda prediction, n: str(n), shown=1)})
+    assert typed("predict", one, run, "search.beams=3", text=b"12\n")[1] == "1\n"
+    assert typed("predict", one, run, "--n-best", "2", "search.beams=3", text=b"12\n")[1] == "2\n"
+    assert typed("predict", one, run, "search.n_best=3", "search.beams=3", text=b"12\n")[1] == "3\n"
+
+
 def test_a_stream_is_answered_as_it_comes(run: Path, typed: Typed) -> None:
     taken: list[str] = []
 

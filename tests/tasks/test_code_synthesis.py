@@ -236,6 +236,8 @@ def test_cells_keep_the_lines_of_code() -> None:
     assert cells(two, 2) == "# %% 7 (1 of 2): two lines\ndef f():\n    return 1\n# %% 7 (2 of 2): two lines\nx"
     assert code(two, 1) == "def f():\n    return 1"
     assert cells(Prediction(record, ()), 1) == "# %% 7: two lines"
+    refused = Prediction(Record("2", "", meta={"error": "in.txt:2: byte 1 is not\nUTF-8"}), (Hypothesis("", 0.0),))
+    assert cells(refused, 1) == "# %% 2: refused: in.txt:2: byte 1 is not UTF-8"
 
 
 def test_baselines_know_the_training_programs() -> None:

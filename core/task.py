@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from core.codec.types import Codec, Codecs
 from core.data.config import DataConfig
+from core.data.noise import Noise
 from core.record import Prediction, Record, Split
 
 if TYPE_CHECKING:  # torch is imported only when a model is
@@ -42,6 +43,15 @@ class Metric(Protocol):
 
     def score(self, rows: np.ndarray) -> float:
         """The value of any multiset of those rows."""
+        ...
+
+
+@runtime_checkable
+class OfOne(Protocol):
+    """A metric whose formula for many records says little of one: it has another for that."""
+
+    def alone(self, row: np.ndarray) -> float:
+        """Of one row of `statistics`."""
         ...
 
 
@@ -107,6 +117,8 @@ class Task(Generic[C]):
     """Records as they arrive on standard input (`predict --stream`); None: lines."""
     cost: Callable[[Sequence[Prediction], float], str] | None = None
     """(predictions, seconds that they took) -> what `predict` says about it: speech, its real-time factor."""
+    noises: Mapping[str, Noise[C]] | None = None
+    """What may happen to its sources, by name (`evaluate --noise`, `train.noise`). None: what may happen to text."""
     changeable: tuple[str, ...] = ()
     """Keys such as "task.votes" that may still differ once a model is trained."""
     utility: Callable[[str, str], float] | None = None

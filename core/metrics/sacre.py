@@ -44,6 +44,27 @@ class SacreMetric:
             return float("nan")
         return float(self.scorer._compute_score_from_stats(rows.sum(axis=0).tolist()).score)
 
+    def alone(self, row: np.ndarray) -> float:
+        """Of one record: BLEU over the orders of n-grams that the output has at all, as sacreBLEU's sentence scores are.
+
+        The corpus formula would give an output of one word, right as it may be, 0: it has no pair of words.
+        """
+        if not hasattr(self.scorer, "compute_bleu"):
+            return self.score(row[None])
+        order, of = self.scorer.max_ngram_order, self.scorer
+        ours, theirs, *counts = row.tolist()
+        found = of.compute_bleu(
+            counts[:order],
+            counts[order:],
+            int(ours),
+            int(theirs),
+            smooth_method=of.smooth_method,
+            smooth_value=of.smooth_value,
+            effective_order=True,
+            max_ngram_order=order,
+        )
+        return float(found.score)
+
 
 def bleu(tokenize: str = "13a", *, lowercase: bool = False) -> SacreMetric:
     """BLEU (Papineni et al. 2002) as sacreBLEU computes it (Post 2018)."""

@@ -13,7 +13,7 @@ from core.record import Prediction
 
 LONGEST = 2000
 """Characters of a text that are shown."""
-PIECE = re.compile(r"\w+|\s+|[^\w\s]")
+PIECE = re.compile(r"(\s*)(\w+|[^\w\s])")
 
 
 def as_text(value: Any, most: int = LONGEST) -> str:
@@ -66,14 +66,34 @@ def listed(rows: Sequence[tuple[str, str]]) -> str:
 def marked(output: str, target: str) -> str:
     """The output with what the reference has not in `ins`, and what it lacks in `del`: by words, or letters of one word."""
     output, target = as_text(output), as_text(target)
-    words = " " in output.strip() or " " in target.strip()
-    mine, right = (PIECE.findall(one) if words else list(one) for one in (output, target))
+    words = any(one.isspace() for one in output.strip() + target.strip())
+    mine, right = (pieces(one) if words else [("", letter) for letter in one] for one in (output, target))
+    same = SequenceMatcher(None, [word for _, word in right], [word for _, word in mine], autojunk=False)
     parts: list[str] = []
-    for what, begin, end, first, last in SequenceMatcher(None, right, mine, autojunk=False).get_opcodes():
-        lost, new = escape("".join(right[begin:end])), escape("".join(mine[first:last]))
+    for what, begin, end, first, last in same.get_opcodes():
+        lost, new = spelled(right[begin:end]), spelled(mine[first:last])
         if what == "equal":
-            parts.append(new)
+            apart = words and bool(parts) and not mine[first][0]  # what was left out before it took its space along
+            parts.append(escape(right[begin][0] + new if apart else new))
             continue
-        parts.append(f"<del>{lost}</del>" if lost.strip() else "")
-        parts.append(f"<ins>{new}</ins>" if new.strip() else new)
+        parts += [inside("del", lost, apart=words and bool(parts)), inside("ins", new, apart=words and begin < end)]
     return "".join(parts)
+
+
+def pieces(text: str) -> list[tuple[str, str]]:
+    """Words and signs, each with the space before it."""
+    return [(space, word) for space, word in PIECE.findall(text)]
+
+
+def spelled(found: Sequence[tuple[str, str]]) -> str:
+    """As it stood."""
+    return "".join(space + word for space, word in found)
+
+
+def inside(tag: str, text: str, *, apart: bool) -> str:
+    """Marked without the space before it, which stays; what was said and what should have been never run together."""
+    words = text.lstrip()
+    if not words:
+        return ""
+    space = text[: len(text) - len(words)] or (" " if apart else "")
+    return f"{escape(space)}<{tag}>{escape(words)}</{tag}>"

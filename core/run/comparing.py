@@ -22,7 +22,7 @@ from core.run.evaluation import with_targets
 from core.run.folder import existing_run, read_json, write_text
 from core.run.prepared import SplitRecords, read_split
 from core.run.progress import progress_bar
-from core.run.scoring import Score, score
+from core.run.scoring import Score, alone, score
 from core.run.stored import StoredRun, load_run
 from core.task import Task
 
@@ -166,16 +166,15 @@ def plain_table(sides: Sequence[Side], measured: Sequence[Difference]) -> list[s
     return lines
 
 
-def alone(side: Side) -> list[float]:
+def signed(side: Side) -> list[float]:
     """The first metric of each record, the higher the better."""
-    first = side.first
-    sign = 1 if first.metric.higher_is_better else -1
-    return [sign * first.metric.score(first.rows[row : row + 1]) for row in range(len(first.rows))]
+    sign = 1 if side.first.metric.higher_is_better else -1
+    return [sign * value for value in alone(side.first)]
 
 
 def won(sides: Sequence[Side]) -> dict[str, list[int]]:
     """Rows that each run answers better, the largest difference first; then the ties."""
-    one, other = (alone(side) for side in sides)
+    one, other = (signed(side) for side in sides)
     gain = [b - a for a, b in zip(one, other, strict=True)]
     order = sorted(range(len(gain)), key=lambda row: (-abs(gain[row]), row))
     return {
@@ -219,7 +218,7 @@ def items_section(sides: Sequence[Side], wins: Mapping[str, Sequence[int]]) -> S
         x_ticks=[(float(n), name) for n, name in enumerate(wins)],
     )
     parts = [table(("better", "records", "share"), rows), charts((made,))]
-    scores = [alone(side) for side in sides]
+    scores = [signed(side) for side in sides]
     for side in sides:
         found = wins[side.name][:SHOWN]
         parts.append(f"<h3>{escape(side.name)} is better by most</h3>")

@@ -45,7 +45,7 @@ from core.run.folder import RunFolder, existing_run, read_json, write_text
 from core.run.measuring import attentions, beams, calibrated, exposed
 from core.run.prepared import read_split
 from core.run.progress import progress_bar
-from core.run.scoring import Floor, Score, by_bin, floors, score
+from core.run.scoring import Floor, Score, alone, by_bin, floors, score
 from core.run.stored import StoredRun, load_run
 from core.run.watched import watched_records
 from core.settings import RunConfig, run_config
@@ -259,8 +259,8 @@ def built_in(task: Task[Any]) -> Any | None:
 def examples(seen: Seen) -> Section:
     """Best, median, worst, and some taken evenly, by the first metric."""
     first = next(iter(seen.scores.values()))
-    alone = [first.metric.score(first.rows[row : row + 1]) for row in range(len(seen.predictions))]
-    ordered = alone if first.metric.higher_is_better else [-value for value in alone]
+    own = alone(first)
+    ordered = own if first.metric.higher_is_better else [-value for value in own]
     said = f"Ordered by {first.metric.name} of the record alone, then by how sure the model was."
     if seen.task.present is None:
         said += " In outputs, underlined: what the reference has not; dotted: what it has and the output lacks."
@@ -268,8 +268,7 @@ def examples(seen: Seen) -> Section:
     for name, rows in choose(seen.predictions, ordered).items():
         parts.append(f"<h3>{name}</h3>")
         parts += [
-            example(seen.predictions[row], f"{first.metric.name} {number(alone[row])}", seen.task.present)
-            for row in rows
+            example(seen.predictions[row], f"{first.metric.name} {number(own[row])}", seen.task.present) for row in rows
         ]
     return Section("Examples", parts)
 

@@ -11,7 +11,7 @@ import numpy as np
 from core.errors import DataError, MetricSkipped
 from core.metrics.resampling import bootstrap_interval, paired_bootstrap
 from core.record import Hypothesis, Prediction, Record
-from core.task import Baseline, Metric
+from core.task import Baseline, Metric, OfOne
 
 GIVEN = "these outputs"
 """What a table calls answers that no run of ours gave."""
@@ -62,6 +62,14 @@ def score(
     if not scores:
         raise DataError("no metric can be computed: " + "; ".join(f"{name}: {why}" for name, why in reasons.items()))
     return scores
+
+
+def alone(one: Score) -> list[float]:
+    """The metric of each record by itself; what a corpus metric says of one record is its own affair (core.task.OfOne)."""
+    metric = one.metric
+    if isinstance(metric, OfOne):
+        return [metric.alone(row) for row in one.rows]
+    return [metric.score(one.rows[row : row + 1]) for row in range(len(one.rows))]
 
 
 def by_bin(

@@ -17,11 +17,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import sacrebleu
 
 from core.cli import dispatch
 from core.data.config import DataConfig
-from core.record import Prediction, Record, Split
+from core.metrics.sacre import bleu
+from core.record import Hypothesis, Prediction, Record, Split
+from core.report.examples import marked
 from core.report.facts import number
+from core.run.scoring import alone, score
 from core.task import Task
 from core.testing.toys import TOY
 
@@ -253,3 +257,36 @@ def test_a_browser_shows_it(reported: Path, tmp_path: Path, width: int, dark: bo
 def test_matplotlib_is_imported_by_figures_alone() -> None:
     code = "import sys, core.run.reporting, core.notebook\nassert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "shown"),
+    [
+        (
+            "the new cat, sat",
+            "the old cat sat down",
+            "the <del>old</del> <ins>new</ins> cat<ins>,</ins> sat <del>down</del>",
+        ),
+        ("b c", "a b c", "<del>a</del> b c"),
+        ("f()", "f(x) ", "f(<del>x</del>)"),
+        ("x y", "p q", "<del>p q</del> <ins>x y</ins>"),
+        ("Haus", "Maus", "<del>M</del><ins>H</ins>aus"),
+        ("a\nb", "a\nc", "a\n<del>c</del>\n<ins>b</ins>"),
+        ("<i> b", "<i> b", "&lt;i&gt; b"),
+    ],
+)
+def test_what_was_said_and_what_should_have_been_stand_apart(output: str, target: str, shown: str) -> None:
+    assert marked(output, target) == shown
+
+
+def test_one_right_word_is_no_zero() -> None:
+    metric = bleu()
+    pairs = (("Haus", "Haus"), ("Haus", "Maus"), ("eins zwei drei vier", "eins zwei drei fünf"))
+    predictions = [
+        Prediction(Record(str(n), "", target), (Hypothesis(output, 0.0),)) for n, (output, target) in enumerate(pairs)
+    ]
+    (one,) = score(predictions, [metric], intervals=False).values()
+    assert metric.score(one.rows[:1]) == 0.0, "what the formula for a corpus says"
+    right, wrong, near = alone(one)
+    assert (right, wrong) == (pytest.approx(100.0), 0.0)
+    assert near == pytest.approx(sacrebleu.sentence_bleu(pairs[2][0], [pairs[2][1]]).score)

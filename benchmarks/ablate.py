@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.leaderboard.boards import Board, Row, boards_of, difference_R, holm
+from benchmarks.leaderboard.boards import Board, Row, boards_of
 from benchmarks.leaderboard.cell import config_digest
+from benchmarks.leaderboard.duels import difference_R, holm
 from benchmarks.leaderboard.markdown import machine
 from benchmarks.leaderboard.markdown import table as markdown_table
 from benchmarks.leaderboard.matrix import Cell, Matrix, Planner

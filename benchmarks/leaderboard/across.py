@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from benchmarks.leaderboard.boards import Board, Duel, Row, duels_of, ranks
+from benchmarks.leaderboard.boards import Board, Row, ranks
+from benchmarks.leaderboard.duels import Duel, duels_of
 from benchmarks.leaderboard.references import Anchor, skill_of
 
 FLOOR = "best floor"

@@ -12,9 +12,6 @@ import numpy as np
 
 from benchmarks.leaderboard.arrays import unpack
 from benchmarks.leaderboard.store import Result
-from core.metrics.resampling import p_value
-
-LEVEL = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +48,7 @@ class Row:
     @cached_property
     def resamples_R(self) -> np.ndarray:
         """The value in each resample of records and, at once, of seeds (a two-level bootstrap); R: resamples."""
-        values_SR = np.stack([unpack(one["metrics"][self.metric]["resamples"]) for one in self.results])
+        values_SR = np.stack([resamples_of(one, self.metric) for one in self.results])
         seeds, count = values_SR.shape
         if seeds == 1:
             return values_SR[0]
@@ -95,24 +92,9 @@ class Board:
         return max(one["date"] for row in self.rows for one in row.history)
 
 
-@dataclass(frozen=True, eq=False)
-class Duel:
-    """Two rows of one board, paired draw by draw."""
-
-    left: Row
-    right: Row
-    difference: float
-    """How much better the left one is."""
-    p: float
-    adjusted: float
-    """By Holm, over all duels of the board."""
-
-    @property
-    def winner(self) -> Row | None:
-        """None where the difference may be chance."""
-        if self.adjusted > LEVEL or self.difference == 0:
-            return None
-        return self.left if self.difference > 0 else self.right
+def resamples_of(result: Result, metric: str) -> np.ndarray:
+    """The value of one training in each resample of records; R."""
+    return unpack(result["metrics"][metric]["resamples"])
 
 
 def boards_of(results: Sequence[Result]) -> list[Board]:
@@ -140,46 +122,6 @@ def rows_of(results: Sequence[Result]) -> list[Row]:
         kept = tuple(by_seed[seed] for seed in sorted(by_seed, key=lambda seed: -1 if seed is None else seed))
         rows.append(Row(history[-1]["task"], system, history[-1]["kind"], budget, kept, tuple(history)))
     return sorted(rows, key=lambda row: (-row.value if row.higher_is_better else row.value, row.system, row.budget))
-
-
-def difference_R(left: Row, right: Row) -> np.ndarray:
-    """How much better the left one is, in every resample."""
-    found = left.resamples_R - right.resamples_R
-    return found if left.higher_is_better else -found
-
-
-def duels_of(rows: Sequence[Row]) -> list[Duel]:
-    """All pairs, by the paired bootstrap (Koehn, 2004; differences centred), corrected together (Holm, 1979)."""
-    pairs = [(left, right) for at, left in enumerate(rows) for right in rows[at + 1 :]]
-    found: list[tuple[Row, Row, float, float]] = []
-    for left, right in pairs:
-        observed = (left.value - right.value) * (1 if left.higher_is_better else -1)
-        drawn = difference_R(left, right)
-        drawn = drawn[np.isfinite(drawn)]
-        chance = p_value(drawn - drawn.mean(), observed) if len(drawn) and observed else 1.0
-        found.append((left, right, observed, chance))
-    adjusted = holm([one[3] for one in found])
-    return [Duel(*one, holds) for one, holds in zip(found, adjusted, strict=True)]
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Adjusted p-values: the smallest times their number, the next times one less, never falling."""
-    adjusted, highest = [0.0] * len(values), 0.0
-    for rank, at in enumerate(sorted(range(len(values)), key=lambda at: values[at])):
-        highest = max(highest, min(1.0, (len(values) - rank) * values[at]))
-        adjusted[at] = highest
-    return adjusted
-
-
-def tally(rows: Sequence[Row], duels: Sequence[Duel]) -> dict[str, tuple[int, int, int]]:
-    """System -> wins, ties, losses."""
-    found: dict[str, tuple[int, int, int]] = {}
-    for row in rows:
-        own = [one for one in duels if row is one.left or row is one.right]
-        wins = sum(one.winner is row for one in own)
-        ties = sum(one.winner is None for one in own)
-        found[row.system] = (wins, ties, len(own) - wins - ties)
-    return found
 
 
 def ranks(values: Sequence[float]) -> list[float]:

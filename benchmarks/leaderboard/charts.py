@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
-COLOURS = ("#3b6fb6", "#c8553d", "#4f9d69", "#8e5ea2", "#c9a227", "#3aa6a6", "#7a7a7a", "#a05195", "#665c54", "#2f4b7c")
+from benchmarks.leaderboard.across import FLOOR
+
+COLOURS = ("#3f77c4", "#c8553d", "#43905c", "#9a68ae", "#a8841a", "#2f9090", "#b0568f", "#8a6d4f", "#6a78c8")
+"""Each stands out from a light page and from a dark one: contrast 3 at least."""
+FLOOR_COLOUR = "#7a7a7a"
 FONT = 'font-family="system-ui, sans-serif" font-size="12"'
 
 
@@ -34,14 +38,21 @@ class Point:
 
 
 def colour_of(name: str, names: Sequence[str]) -> str:
-    """The same system has the same colour everywhere on the page."""
-    return COLOURS[sorted(set(names)).index(name) % len(COLOURS)]
+    """The same system has the same colour everywhere on the page; trivial ones share one."""
+    if is_floor(name):
+        return FLOOR_COLOUR
+    return COLOURS[sorted({one for one in names if not is_floor(one)}).index(name) % len(COLOURS)]
+
+
+def is_floor(name: str) -> bool:
+    """By its name: of one task, or the best of each."""
+    return name.startswith("floor-") or name == FLOOR
 
 
 def svg(width: float, height: float, body: Sequence[str], title: str) -> str:
     """The frame of a picture; the title is what a screen reader says."""
     head = f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" {FONT}>'
-    return "\n".join([head, f"<title>{escape(title)}</title>", *body, "</svg>"])
+    return "\n".join([f'<div class="plot">{head}', f"<title>{escape(title)}</title>", *body, "</svg></div>"])
 
 
 def text(x: float, y: float, said: str, anchor: str = "start", style: str = "") -> str:
@@ -49,9 +60,14 @@ def text(x: float, y: float, said: str, anchor: str = "start", style: str = "") 
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {style}>{escape(said)}</text>'
 
 
-def line(x1: float, y1: float, x2: float, y2: float, style: str = 'stroke="#888"') -> str:
+def line(x1: float, y1: float, x2: float, y2: float, style: str = 'class="axis"') -> str:
     """A straight line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" {style}/>'
+
+
+def room(names: Sequence[str]) -> float:
+    """Beside which they fit, at 7 a letter."""
+    return max(120.0, 7.0 * max(map(len, names)) + 16)
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -66,8 +82,8 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 def bars(found: Sequence[Bar], title: str) -> str:
     """One horizontal bar a system, with its interval as a whisker."""
-    left, right, row = 190.0, 70.0, 22.0
-    width = 640.0
+    left, right, row = room([one.name for one in found]), 70.0, 22.0
+    width = left + 450
     marks = ticks(min(0.0, *(one.low for one in found)), max(one.high for one in found))
     low, high = marks[0], marks[-1]
 
@@ -75,15 +91,15 @@ def bars(found: Sequence[Bar], title: str) -> str:
         return left + (width - left - right) * (value - low) / (high - low)
 
     height = row * len(found) + 34
-    body = [line(at(mark), 6, at(mark), height - 24, 'stroke="#ddd"') for mark in marks]
-    body += [text(at(mark), height - 8, f"{mark:g}", "middle", 'fill="#666"') for mark in marks]
+    body = [line(at(mark), 6, at(mark), height - 24, 'class="grid"') for mark in marks]
+    body += [text(at(mark), height - 8, f"{mark:g}", "middle", 'class="muted"') for mark in marks]
     for number, one in enumerate(found):
         y = 6 + row * number
         begin, end = sorted((at(max(low, 0.0)), at(one.value)))
         body += [
             text(left - 8, y + 15, one.name, "end"),
             f'<rect x="{begin:.1f}" y="{y + 3:.1f}" width="{end - begin:.1f}" height="{row - 7:.1f}" fill="{one.colour}"/>',
-            line(at(one.low), y + row / 2, at(one.high), y + row / 2, 'stroke="#222" stroke-width="1.5"'),
+            line(at(one.low), y + row / 2, at(one.high), y + row / 2, 'class="ink" stroke-width="1.5"'),
             text(width - right + 8, y + 15, f"{one.value:.{one.digits}f}"),
         ]
     return svg(width, height, body, title)
@@ -103,12 +119,12 @@ def scatter(points: Sequence[Point], x_name: str, y_name: str, title: str) -> st
     def up(value: float) -> float:
         return height - bottom - (height - bottom - 16) * (value - marks[0]) / (marks[-1] - marks[0])
 
-    body = [line(left, up(mark), width - 20, up(mark), 'stroke="#ddd"') for mark in marks]
-    body += [text(left - 8, up(mark) + 4, f"{mark:g}", "end", 'fill="#666"') for mark in marks]
+    body = [line(left, up(mark), width - 20, up(mark), 'class="grid"') for mark in marks]
+    body += [text(left - 8, up(mark) + 4, f"{mark:g}", "end", 'class="muted"') for mark in marks]
     for decade in (one for one in decades if log10(one) <= high_x + 1e-9):
         body += [
-            line(across(decade), 16, across(decade), height - bottom, 'stroke="#ddd"'),
-            text(across(decade), height - bottom + 16, f"{decade:g}", "middle", 'fill="#666"'),
+            line(across(decade), 16, across(decade), height - bottom, 'class="grid"'),
+            text(across(decade), height - bottom + 16, f"{decade:g}", "middle", 'class="muted"'),
         ]
     body += [text(left, height - 8, x_name), text(left, 11, y_name)]
     for one in points:
@@ -131,7 +147,8 @@ def key(names: Sequence[str], colours: Sequence[str]) -> str:
 def critical_difference(ranks: Sequence[tuple[str, float]], difference: float, title: str) -> str:
     """Mean ranks on a line, best at the left; a bar joins systems nearer than the critical difference (Demsar, 2006)."""
     found = sorted(ranks, key=lambda one: (one[1], one[0]))
-    width, side = 640.0, 170.0
+    side = room([f"{name} {rank:.2f}" for name, rank in found]) + 20
+    width = 2 * side + 300
     last = len(found)
 
     def at(rank: float) -> float:
@@ -146,12 +163,12 @@ def critical_difference(ranks: Sequence[tuple[str, float]], difference: float, t
     rows = top + 12 * len(cliques) + 10
     half = (last + 1) // 2
     height = rows + 22 * half + 12
-    body = [line(at(1), top, at(last), top, 'stroke="#222"')]
+    body = [line(at(1), top, at(last), top, 'class="ink"')]
     for rank in range(1, last + 1):
-        body += [line(at(rank), top - 5, at(rank), top, 'stroke="#222"'), text(at(rank), top - 9, str(rank), "middle")]
+        body += [line(at(rank), top - 5, at(rank), top, 'class="ink"'), text(at(rank), top - 9, str(rank), "middle")]
     length = at(1 + difference) - at(1)
     body += [
-        line(at(1), 24, at(1) + length, 24, 'stroke="#222" stroke-width="2"'),
+        line(at(1), 24, at(1) + length, 24, 'class="ink" stroke-width="2"'),
         text(at(1), 16, f"critical difference {difference:.2f}"),
     ]
     for number, (begin, end) in enumerate(cliques):
@@ -162,7 +179,7 @@ def critical_difference(ranks: Sequence[tuple[str, float]], difference: float, t
         y = rows + 22 * (number if at_left else last - 1 - number) + 10
         edge = side - 20 if at_left else width - side + 20
         body += [
-            f'<polyline points="{at(rank):.1f},{top:.1f} {at(rank):.1f},{y:.1f} {edge:.1f},{y:.1f}" fill="none" stroke="#888"/>',
+            f'<polyline points="{at(rank):.1f},{top:.1f} {at(rank):.1f},{y:.1f} {edge:.1f},{y:.1f}" class="axis"/>',
             text(edge + (-6 if at_left else 6), y + 4, f"{name} {rank:.2f}", "end" if at_left else "start"),
         ]
     return svg(width, height, body, title)
@@ -180,11 +197,12 @@ def history(series: Sequence[tuple[str, str, Sequence[float]]], revisions: Seque
     def up(value: float) -> float:
         return height - bottom - (height - bottom - 14) * (value - marks[0]) / ((marks[-1] - marks[0]) or 1)
 
-    body = [line(left, up(mark), width - 30, up(mark), 'stroke="#ddd"') for mark in marks]
-    body += [text(left - 8, up(mark) + 4, f"{mark:g}", "end", 'fill="#666"') for mark in marks]
+    body = [line(left, up(mark), width - 30, up(mark), 'class="grid"') for mark in marks]
+    body += [text(left - 8, up(mark) + 4, f"{mark:g}", "end", 'class="muted"') for mark in marks]
     body += [
-        text(across(number), height - bottom + 18, revision, "middle", 'fill="#666"')
+        text(across(number), height - bottom + 18, revision, "middle", 'class="muted"')
         for number, revision in enumerate(revisions)
+        if (len(revisions) - 1 - number) % ceil(len(revisions) / 8) == 0
     ]
     for name, colour, own in series:
         spots = [(across(number), up(value)) for number, value in enumerate(own) if value == value]

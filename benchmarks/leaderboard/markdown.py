@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.leaderboard.across import FLOOR, Across, Standing
-from benchmarks.leaderboard.boards import Board, Duel, Row, duels_of, tally
+from benchmarks.leaderboard.boards import Board, Row
 from benchmarks.leaderboard.cost import NOTES
+from benchmarks.leaderboard.duels import Duel, duels_of, tally
 from benchmarks.leaderboard.references import Anchor, Published, anchor_of, skill_of
 from core.run.scoring import UNIT
 
@@ -17,8 +18,9 @@ as one page with plots, sorting and filters: [leaderboard/index.html](leaderboar
 `python -m benchmarks.leaderboard run --budget smoke`, score your own system with `submit`: [comparing](comparing.md).
 
 Rows compare only where the digest of the records and the metric's signature agree. Intervals are 95 % bootstraps over
-records (over groups where records share one) and, where there are several, over seeds. Wins, ties and losses come from
-the paired bootstrap on the same draws (Koehn, 2004) at 0.05 after Holm's correction over all pairs of a board. Skill is
+records (over groups where records share one) and, where there are several, over seeds. A win is a paired bootstrap on the
+same draws (Koehn, 2004) over records and seeds, at 0.05 after Holm's correction over all pairs of a board; most seeds must
+show it by themselves too, after Holm's correction over seeds, and none the opposite. All else is a tie. Skill is
 (score - floor) / (reference - floor); both ends are below, with their sources.
 """
 

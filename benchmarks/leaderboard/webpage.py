@@ -1,7 +1,8 @@
-"""docs/leaderboard/index.html: one static page, with nothing to load; tables sort and filter, plots are inline."""
+"""docs/leaderboard/index.html: tables that sort and filter, and plots."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from math import nan
@@ -9,7 +10,7 @@ from math import nan
 import numpy as np
 
 from benchmarks.leaderboard.across import Across
-from benchmarks.leaderboard.boards import Board, Row, duels_of
+from benchmarks.leaderboard.boards import Board, Row
 from benchmarks.leaderboard.charts import (
     Bar,
     Point,
@@ -21,33 +22,12 @@ from benchmarks.leaderboard.charts import (
     scatter,
 )
 from benchmarks.leaderboard.cost import NOTES
+from benchmarks.leaderboard.document import Cell, document, shown, table
+from benchmarks.leaderboard.duels import duels_of
 from benchmarks.leaderboard.markdown import digits_of, hardware, interval, number, pair_sentence, tally_of
 from benchmarks.leaderboard.references import Anchor, Published, anchor_of, skill_of
 
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:1180px;margin:1.5rem auto;padding:0 1rem;color:#222;background:#fff}
-h1,h2,h3{line-height:1.2}h2{margin-top:2.2rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:13px}
-th,td{padding:.28rem .6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
-th.text,td.text{text-align:left}td.free{white-space:normal}
-th button{font:inherit;font-weight:600;background:none;border:0;padding:0;cursor:pointer;color:inherit}
-th[aria-sort=ascending] button::after{content:" \\25B2"}th[aria-sort=descending] button::after{content:" \\25BC"}
-tr.floor{color:#666}tr.submitted td:first-child::after{content:" (submitted)"}
-.tools{display:flex;gap:1rem;flex-wrap:wrap;margin:.5rem 0 1rem}.key i{display:inline-block;width:.8em;height:.8em;margin-right:.3em}
-.key{margin-right:1em;white-space:nowrap}svg{max-width:100%;height:auto}code{font-size:12px}
-"""
-SCRIPT = """
-for(const table of document.querySelectorAll("table.sorts")){
- const heads=[...table.tHead.rows[0].cells];
- heads.forEach((head,at)=>head.querySelector("button").addEventListener("click",()=>{
-  const up=head.getAttribute("aria-sort")!=="ascending",body=table.tBodies[0];
-  heads.forEach(one=>one.removeAttribute("aria-sort"));head.setAttribute("aria-sort",up?"ascending":"descending");
-  const of=row=>row.cells[at].dataset.value,empty=row=>of(row)==="";
-  const rows=[...body.rows].sort((a,b)=>{
-   if(empty(a)||empty(b))return empty(a)-empty(b);
-   const x=Number(of(a)),y=Number(of(b)),n=isNaN(x)||isNaN(y)?of(a).localeCompare(of(b)):x-y;return up?n:-n});
-  body.append(...rows)}));
-}
+FILTERING = """
 const words=document.getElementById("words"),chosen=["task","budget","kind"].map(name=>document.getElementById(name));
 function filter(){
  let left=0;
@@ -59,8 +39,6 @@ function filter(){
 }
 [words,...chosen].forEach(one=>one.addEventListener("input",filter));filter();
 """
-Cell = tuple[str, str | float | None]
-"""What is shown, and what it sorts by."""
 
 
 def webpage(
@@ -73,25 +51,39 @@ def webpage(
     """The whole page."""
     names = sorted({row.system for board in boards for row in board.rows})
     parts = [
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width,initial-scale=1"><title>Transduce: leaderboard</title>',
-        f"<style>{STYLE}</style></head><body><h1>Leaderboard</h1>",
+        "<h1>Leaderboard</h1>",
         "<p>Rebuilt from result files by <code>python -m benchmarks.leaderboard show</code>. Rows compare only where the"
-        " digest of the records and the metric's signature agree. Intervals are 95 % bootstraps; wins, ties and losses are"
-        " paired bootstraps at 0.05 after Holm's correction. Skill = (score - floor) / (reference - floor).</p>",
+        " digest of the records and the metric's signature agree. Intervals are 95 % bootstraps. A win is a paired bootstrap"
+        " over records and seeds at 0.05 after Holm's correction over all pairs, which most seeds show by themselves"
+        " (Holm's correction over seeds) and none contradicts. Skill = (score - floor) / (reference - floor).</p>",
+        links(boards, overall, published=bool(published)),
     ]
     parts += [f"<p>{escape(remarks.strip())}</p>"] if remarks else []
     for one in overall:
         parts += across_section(one, names)
-    parts += ["<h2>All rows</h2>", filters(boards), all_rows(boards, anchors)]
+    parts += ['<h2 id="rows">All rows</h2>', filters(boards), all_rows(boards, anchors)]
     for board in boards:
         parts += board_section(board, anchors, names)
     if published:
-        parts += ["<h2>Published results</h2><p>Printed by others under their own conventions: no rank, no test.</p>"]
+        parts.append('<h2 id="published">Published results</h2>')
+        parts.append("<p>Printed by others under their own conventions: no rank, no test.</p>")
         parts.append(published_table(published))
     notes = "".join(f"<li><code>{escape(name)}</code>: {escape(said)}</li>" for name, said in NOTES.items())
-    parts += ["<h2>Costs</h2>", f"<ul>{notes}</ul>", f"<script>{SCRIPT}</script></body></html>\n"]
-    return "\n".join(parts)
+    parts += ["<h2>Costs</h2>", f"<ul>{notes}</ul>"]
+    return document("Transduce: leaderboard", parts, FILTERING)
+
+
+def links(boards: Sequence[Board], overall: Sequence[Across], *, published: bool) -> str:
+    """To every section."""
+    found = [(f"across-{one.budget}", f"across tasks: {one.budget}") for one in overall]
+    found += [("rows", "all rows"), *((anchor_name(board), board.name) for board in boards)]
+    found += [("published", "published results")] if published else []
+    return "<nav>" + "".join(f'<a href="#{name}">{escape(said)}</a>' for name, said in found) + "</nav>"
+
+
+def anchor_name(board: Board) -> str:
+    """Of its section: a task may have several boards of one name."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{board.name}-{board.metric}-{board.sha256[:8]}".lower())
 
 
 def across_section(found: Across, names: Sequence[str]) -> list[str]:
@@ -109,7 +101,10 @@ def across_section(found: Across, names: Sequence[str]) -> list[str]:
         )
         for one in found.standings
     ]
-    parts = [f"<h2>Across tasks: {escape(found.budget)}</h2>", table(head, rows, texts=1)]
+    parts = [
+        f'<h2 id="across-{escape(found.budget)}">Across tasks: {escape(found.budget)}</h2>',
+        table(head, rows, texts=1),
+    ]
     systems = [one.system for one in found.standings]
     sentences = [
         said
@@ -124,21 +119,27 @@ def across_section(found: Across, names: Sequence[str]) -> list[str]:
         parts.append(
             critical_difference(ranked, found.critical_difference, "Mean ranks with their critical difference")
         )
-    points = [
-        Point(f"{one.system}, {task}", minutes, skill, colour_of(one.system, names))
-        for one in found.standings
-        for board in found.boards
-        for task in [board.task]
-        for row in board.rows
-        if row.system == one.system and row.budget == found.budget
-        if (skill := one.skills.get(task)) is not None and (minutes := row.mean("training_minutes"))
-    ]
-    if points:
-        shown_names = [one for one in systems if any(point.name.startswith(f"{one}, ") for point in points)]
-        parts += ["<h3>Skill by cost</h3>", key(shown_names, [colour_of(one, names) for one in shown_names])]
-        parts.append(scatter(points, "training minutes", "skill", "Skill by training minutes, a point a task"))
+    for measure, said in (("training_minutes", "training minutes"), ("decode_p50_ms", "milliseconds an answer (p50)")):
+        points = points_of(found, names, measure)
+        if points:
+            parts.append(f"<h3>Skill by {said}</h3>")
+            shown_names = [one for one in systems if any(point.name.startswith(f"{one}, ") for point in points)]
+            parts.append(key(shown_names, [colour_of(one, names) for one in shown_names]))
+            parts.append(scatter(points, said, "skill", f"Skill by {said}, a point a task"))
     parts.append(f"<p>{escape(hardware(found))}</p>")
     return parts
+
+
+def points_of(found: Across, names: Sequence[str], measure: str) -> list[Point]:
+    """A point for every system on every task: what it cost, and what it reached."""
+    return [
+        Point(f"{one.system}, {board.task}", cost, skill, colour_of(one.system, names))
+        for one in found.standings
+        for board in found.boards
+        for row in board.rows
+        if row.system == one.system and row.budget == found.budget
+        if (skill := one.skills.get(board.task)) is not None and (cost := row.mean(measure))
+    ]
 
 
 def filters(boards: Sequence[Board]) -> str:
@@ -191,7 +192,7 @@ def board_section(board: Board, anchors: Sequence[Anchor], names: Sequence[str])
     ]
     better = "higher" if board.rows[0].higher_is_better else "lower"
     parts = [
-        f"<h2>{escape(board.name)}</h2>",
+        f'<h2 id="{anchor_name(board)}">{escape(board.name)}</h2>',
         f"<p>{board.metric}, {better} is better; {board.n:,} records, sha256 <code>{board.sha256[:16]}</code>,"
         f" <code>{escape(board.signature)}</code></p>",
         bars(found, f"{board.name}: {board.metric} with 95 % intervals"),
@@ -252,37 +253,3 @@ def published_table(published: Sequence[Published]) -> str:
         for entry in published
     ]
     return table(head, rows, texts=4, free=(5, 6))
-
-
-def table(
-    head: Sequence[str],
-    rows: Sequence[tuple[str, Sequence[Cell]]],
-    *,
-    texts: int,
-    name: str = "",
-    free: Sequence[int] = (),
-) -> str:
-    """Sorts by a click on a heading; the first columns are text."""
-
-    def kind(at: int) -> str:
-        return ' class="text free"' if at in free else ' class="text"' if at < texts else ""
-
-    titles = "".join(f'<th scope="col"{kind(at)}><button>{escape(one)}</button></th>' for at, one in enumerate(head))
-    lines = []
-    for attributes, cells in rows:
-        inner = "".join(
-            f'<td{kind(at)} data-value="{escape("" if value is None else str(value))}">{escape(said)}</td>'
-            for at, (said, value) in enumerate(cells)
-        )
-        lines.append(f"<tr {attributes}>{inner}</tr>" if attributes else f"<tr>{inner}</tr>")
-    identity = f' id="{name}"' if name else ""
-    body = "\n".join(lines)
-    return (
-        f'<div class="wide"><table class="sorts"{identity}><thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n</tbody>'
-        "</table></div>"
-    )
-
-
-def shown(value: float | None, digits: int) -> Cell:
-    """A number in its cell."""
-    return number(value, digits), None if value is None else round(value, 6)

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.leaderboard.across import FLOOR, across
 from benchmarks.leaderboard.arrays import unpack
-from benchmarks.leaderboard.boards import boards_of, duels_of, holm, ranks, tally
+from benchmarks.leaderboard.boards import boards_of, ranks
+from benchmarks.leaderboard.duels import Duel, duels_of, holm, tally
 from benchmarks.leaderboard.references import Anchor, End, read_references
 from core.errors import DataError
 from core.metrics.resampling import paired_bootstrap
@@ -77,6 +78,38 @@ def test_seeds_are_repetitions_and_widen_the_interval() -> None:
     assert several.rows[0].value == pytest.approx(np.mean([each["metrics"]["exact@1"]["value"] for each in apart]))
     width = [row.interval[1] - row.interval[0] for row in (single.rows[0], several.rows[0])]
     assert width[1] > 1.5 * width[0]
+
+
+def test_a_win_is_shown_by_most_seeds_and_contradicted_by_none() -> None:
+    """Half better on the mean is not enough where one training made all of the difference."""
+    base = [answers(0.4, seed=seed) for seed in (11, 12, 13)]
+
+    def duel(*shares: float) -> Duel:
+        other = [answers(share, seed=20 + at) for at, share in enumerate(shares)]
+        rows = [result("base", right, seed=seed) for seed, right in enumerate(base, start=1)]
+        rows += [result("other", right, seed=seed) for seed, right in enumerate(other, start=1)]
+        (board,) = boards_of(rows)
+        (found,) = duels_of(board.rows)
+        return found
+
+    every, one, against = duel(0.7, 0.7, 0.7), duel(0.41, 0.4, 0.95), duel(0.95, 0.95, 0.1)
+    assert every.winner is not None
+    assert (every.winner.system, every.held, len(every.seeds)) == ("other", 3, 3)
+    assert (one.winner, one.held) == (None, 1)
+    assert any(test.shows(-1.0) for test in against.seeds)
+    assert against.winner is None
+
+
+def test_seeds_are_corrected_by_holm() -> None:
+    rows = [result("fixed", answers(0.5, seed=9), seed=None, kind="floor")]
+    rows += [result("three", answers(share, seed=at), seed=at) for at, share in ((1, 0.55), (2, 0.6), (3, 0.7))]
+    (board,) = boards_of(rows)
+    (found,) = duels_of(board.rows)
+    alone = []
+    for seed in (1, 2, 3):
+        (single,) = boards_of([rows[0], rows[seed]])
+        alone.append(duels_of(single.rows)[0].p)
+    assert [one.adjusted for one in found.seeds] == pytest.approx(holm(alone))
 
 
 def test_a_newer_config_takes_the_row_and_the_older_stays_as_history() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from core.codec.places import PlaceTokenizer
 from core.codec.regex import RegexTokenizer
 from core.codec.subword import SubwordTokenizer
 from core.codec.types import Codec, Codecs
+from core.codec.words import WordTokenizer
 from core.errors import DataError
 
-CODECS: tuple[type[Codec], ...] = (RegexTokenizer, SubwordTokenizer)
+CODECS: tuple[type[Codec], ...] = (RegexTokenizer, SubwordTokenizer, WordTokenizer, PlaceTokenizer)
 """Core's own; a task adds `codec_types`."""
 
 

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from core.codec.types import Codecs, Encoded, as_encoded
-from core.data.copying import copyable, with_copies
+from core.data.answerable import Head, unanswerable
+from core.data.copying import Copying, copyable, with_copies
 from core.data.examples import Examples
 from core.errors import DataError
 from core.record import Record
@@ -24,6 +25,10 @@ class EncodedSplit:
     examples: Examples
     too_long: int
     """Dropped or truncated, as `data.long` says."""
+    unanswerable: int = 0
+    """Left out, for the head could not say their targets."""
+    reason: str = ""
+    """Where the first of these stands, and why."""
 
 
 def encode_split(
@@ -32,14 +37,15 @@ def encode_split(
     *,
     longest: int,
     long: Literal["drop", "truncate", "stop"],
-    copy: bool = False,
+    copy: Copying = False,
+    head: Head = "words",
 ) -> EncodedSplit:
-    """Sources and targets of training records; with their copy maps for a model that copies."""
+    """Sources and targets of training records that the head can say; with their copy maps for a model that copies."""
     kept: list[Record] = []
-    too_long = 0
+    too_long, unsayable, first = 0, 0, ""
 
     def pairs() -> Iterator[tuple[Encoded, Sequence[int]]]:
-        nonlocal too_long
+        nonlocal too_long, unsayable, first
         sources, targets = encode_all(records, codecs)
         for record, source, target in zip(records, sources, targets, strict=True):
             if len(source.values) > longest or len(target) > longest:
@@ -50,14 +56,19 @@ def encode_split(
                 if long == "drop":
                     continue
                 source, target = shorten(source, longest), target[:longest]
+            if copy:
+                source, target = with_copies(record, codecs, source, target, copy)
+            if why := unanswerable(head, source, target):
+                unsayable, first = unsayable + 1, first or f"{place(record)}: {why}"
+                continue
             kept.append(record)
-            yield with_copies(record, codecs, source, target) if copy else (source, target)
+            yield source, target
 
     examples = Examples.build(pairs())
-    return EncodedSplit(kept, examples, too_long)
+    return EncodedSplit(kept, examples, too_long, unsayable, first)
 
 
-def encode_sources(records: Sequence[Record], codecs: Codecs, *, longest: int, copy: bool = False) -> Examples:
+def encode_sources(records: Sequence[Record], codecs: Codecs, *, longest: int, copy: Copying = False) -> Examples:
     """Sources alone, for the search; what is longer than the model was trained for is cut, and this is said."""
     encoded = [as_encoded(codecs.source.encode(record.source)) for record in records]
     cut = [record for record, one in zip(records, encoded, strict=True) if len(one.values) > longest]
@@ -66,7 +77,7 @@ def encode_sources(records: Sequence[Record], codecs: Codecs, *, longest: int, c
         print(f"{place(cut[0])}{more}: longer than `batch.longest` = {longest}, cut there", file=sys.stderr)
     short = [shorten(one, longest) for one in encoded]
     if copy:
-        short = [copyable(record.source, codecs, one) for record, one in zip(records, short, strict=True)]
+        short = [copyable(record.source, codecs, one, copy) for record, one in zip(records, short, strict=True)]
     return Examples.build((one, None) for one in short)
 
 

@@ -1,4 +1,7 @@
-"""The [model] table: a Transformer, a recurrent or a convolutional encoder-decoder, told apart by `kind`."""
+"""The [model] table: a Transformer, a recurrent or a convolutional encoder-decoder, told apart by `kind`.
+
+What stands on the encoder is the same for all: see heads.py for what goes together.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from dataclasses import replace
 from typing import Literal
 
 from core.config import AtLeast0, AtLeast1, Dropout, Impossible, Share, config
+from core.data.answerable import Head
+from core.data.copying import Copying
+from core.model.heads import check_heads, copying
 
 
 @config
@@ -25,8 +31,9 @@ class TransformerConfig:
     """Width inside the feed-forward blocks."""
     activation: Literal["relu", "gelu", "swiglu"] = "relu"
     """Inside the feed-forward blocks; `swiglu` has a gate, and so a third matrix."""
-    encoder: Literal["transformer", "conformer"] = "transformer"
-    """Blocks of the encoder; a Conformer's have a convolution and two half feed-forward steps as well (Gulati et al., 2020)."""
+    encoder: Literal["transformer", "conformer", "bert"] = "transformer"
+    """Blocks of the encoder; a Conformer's have a convolution and two half feed-forward steps as well (Gulati et al., 2020). `bert`
+    is of the shape of published ones (Devlin et al., 2019; train.init_encoder): post-norm, learned positions, GELU, biases."""
     kernel: AtLeast1 = 15
     """Symbols or frames that a Conformer's convolution sees; odd."""
     encoder_width: AtLeast0 = 0
@@ -64,12 +71,27 @@ class TransformerConfig:
     """Weight of a CTC head on the encoder in the loss, the decoder's weight being the rest (Watanabe et al., 2017); 0: none."""
     copy: bool = False
     """Say words of the source, unknown ones too, by pointing at them (a pointer-generator head)."""
+    head: Head = "words"
+    """What stands on the encoder (docs/heads.md): a decoder that says `words`, or points at places of the source (`pointer`;
+    Vinyals et al., 2015); no decoder but one `class` of the whole source, or one tag for each of its symbols (`tags`); or all
+    words at once (`parallel`), none of them knowing of the others. For CTC alone set ctc = 1."""
+    queries: AtLeast1 = 64
+    """`parallel`: so many places have a learned query each; what stands further on is read off the last."""
+    coverage: bool = False
+    """Attention knows how much it has looked at each place so far (See et al., 2017): a recurrent decoder's, and that of copying
+    or pointing."""
 
     def __post_init__(self) -> None:
+        check_heads(self, looks=False)
         if self.kernel % 2 == 0:
             raise Impossible("kernel", f"{self.kernel} has no middle; use {self.kernel + 1}")
         if self.encoder == "conformer" and self.norm_place == "post":
             raise Impossible("norm_place", "a Conformer's blocks have their norms before each part: use 'pre'")
+        if self.encoder == "bert" and (self.encoder_window or self.kv_heads):
+            key = "encoder_window" if self.encoder_window else "kv_heads"
+            raise Impossible(
+                key, "an encoder of BERT's shape has full attention and as many heads of keys as of queries: use 0"
+            )
         if self.global_symbols and not self.encoder_window:
             raise Impossible("global_symbols", "all symbols see all others already: they are for an encoder_window")
         own = self.encoder_width or self.width, self.encoder_heads or self.heads
@@ -81,6 +103,11 @@ class TransformerConfig:
                 raise Impossible(key, f"rotary positions need an even width per head, not {width // heads}")
             if self.kv_heads and heads % self.kv_heads:
                 raise Impossible("kv_heads", f"{self.kv_heads} heads of keys cannot serve {heads} heads evenly")
+
+    @property
+    def copies(self) -> Copying:
+        """What batches are to tell of the source's words."""
+        return copying(self)
 
     @property
     def groups(self) -> int:
@@ -136,8 +163,23 @@ class RNNConfig:
     """Weight of a CTC head on the encoder in the loss, the decoder's weight being the rest (Watanabe et al., 2017); 0: none."""
     copy: bool = False
     """Say words of the source, unknown ones too, by pointing at them (a pointer-generator head)."""
+    head: Head = "words"
+    """What stands on the encoder (docs/heads.md): a decoder that says `words`, or points at places of the source (`pointer`;
+    Vinyals et al., 2015); no decoder but one `class` of the whole source, or one tag for each of its symbols (`tags`); or all
+    words at once (`parallel`), none of them knowing of the others. For CTC alone set ctc = 1."""
+    queries: AtLeast1 = 64
+    """`parallel`: so many places have a learned query each; what stands further on is read off the last."""
+    coverage: bool = False
+    """Attention knows how much it has looked at each place so far (See et al., 2017): a recurrent decoder's, and that of copying
+    or pointing."""
 
     def __post_init__(self) -> None:
+        if self.attention == "none" and (self.copy or self.head == "pointer"):
+            key = "copy" if self.copy else "head"
+            raise Impossible(key, "pointing at the source is attention, and attention = 'none' has none: choose one")
+        check_heads(self, looks=self.attention != "none")
+        if self.head == "parallel" and self.width % self.attention_heads:
+            raise Impossible("attention_heads", f"{self.attention_heads} heads do not divide a width of {self.width}")
         key = "encoder_width" if self.encoder_width else "width"
         if self.bidirectional and self.reverse_source:
             raise Impossible("reverse_source", "both directions are read anyway: set bidirectional = false as well")
@@ -154,6 +196,11 @@ class RNNConfig:
             raise Impossible("bridge", f"'last' needs an encoder as wide as the decoder: {self.width}; use 'mean'")
         if self.bidirectional and (self.encoder_width or self.width) % 2:
             raise Impossible(key, f"{getattr(self, key)} cannot be halved between the two directions of the encoder")
+
+    @property
+    def copies(self) -> Copying:
+        """What batches are to tell of the source's words."""
+        return copying(self)
 
 
 @config
@@ -187,14 +234,29 @@ class ConvConfig:
     """Weight of a CTC head on the encoder in the loss, the decoder's weight being the rest (Watanabe et al., 2017); 0: none."""
     copy: bool = False
     """Say words of the source, unknown ones too, by pointing at them (a pointer-generator head)."""
+    head: Head = "words"
+    """What stands on the encoder (docs/heads.md): a decoder that says `words`, or points at places of the source (`pointer`;
+    Vinyals et al., 2015); no decoder but one `class` of the whole source, or one tag for each of its symbols (`tags`); or all
+    words at once (`parallel`), none of them knowing of the others. For CTC alone set ctc = 1."""
+    queries: AtLeast1 = 64
+    """`parallel`: so many places have a learned query each; what stands further on is read off the last."""
+    coverage: bool = False
+    """Attention knows how much it has looked at each place so far (See et al., 2017): a recurrent decoder's, and that of copying
+    or pointing."""
 
     def __post_init__(self) -> None:
+        check_heads(self, looks=False)
         if self.kernel % 2 == 0:
             raise Impossible("kernel", f"{self.kernel} has no middle; use {self.kernel + 1}")
         if self.kernel == 1:
             raise Impossible("kernel", "a window of 1 sees no neighbours; use 3")
         if self.width % self.heads:
             raise Impossible("heads", f"{self.heads} heads do not divide a width of {self.width}")
+
+    @property
+    def copies(self) -> Copying:
+        """What batches are to tell of the source's words."""
+        return copying(self)
 
 
 ModelConfig = TransformerConfig | RNNConfig | ConvConfig

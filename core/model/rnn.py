@@ -23,7 +23,8 @@ from core.nn.recurrent import KEEPS, Cells, Kept, gates
 
 
 class RecurrentDecoder(nn.Module):
-    """State: `hidden` [B, K, L, D] (and `cell`); `context` [B, K, D], what the cells are fed; `place` [B, K], where a window is."""
+    """State: `hidden` [B, K, L, D] (and `cell`); `context` [B, K, D], what the cells are fed; `place` [B, K], where a window is;
+    `seen` [B, K, S], with coverage the sum of what was looked at, heads taken together."""
 
     def __init__(self, cfg: RNNConfig) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class RecurrentDecoder(nn.Module):
         self.stack = Cells(cfg.cell, cfg.width, cfg.decoder_layers, cfg.dropout)
         self.attention_layer = None
         if cfg.attention != "none":
-            self.attention_layer = make_lookup(cfg.attention, cfg.width, cfg.attention_heads)
+            self.attention_layer = make_lookup(cfg.attention, cfg.width, cfg.attention_heads, coverage=cfg.coverage)
         first = None
         if cfg.bridge != "zero":
             first = matrix(cfg.width, cfg.width * cfg.decoder_layers, parts=cfg.decoder_layers, bias=True)
@@ -81,13 +82,17 @@ class RecurrentDecoder(nn.Module):
         kept, state = self._first(memory, beams)
         return {**self._packed(kept, beams), **state}
 
-    def step(self, x_BKD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
+    def step(
+        self, x_BKD: Tensor, memory: Memory, state: State, *, across: list[Tensor] | None = None
+    ) -> tuple[Tensor, State]:
         """One more word of each hypothesis."""
         x_BKD = self.dropout(x_BKD)
         rows = [state[name].flatten(0, 1).unbind(1) for name in self.names]
         kept = list(zip(*rows, strict=True))
         grown = {name: x for name, x in state.items() if name not in self.names}
-        hidden_BKD, context_BKD, _, kept = self._advance(self.word(x_BKD), kept, grown, memory)
+        hidden_BKD, context_BKD, look_BHKS, kept = self._advance(self.word(x_BKD), kept, grown, memory)
+        if across is not None and look_BHKS is not None:
+            across.append(look_BHKS)
         said_BKD = self._said(x_BKD, hidden_BKD, context_BKD)
         if self.cfg.feeding == "output":
             grown["context"] = said_BKD
@@ -117,6 +122,8 @@ class RecurrentDecoder(nn.Module):
             state["context"] = memory.cache["summary"][:, None].expand(B, beams, D)  # of every step
         if self.window is not None:
             state["place"] = hidden_BSD.new_zeros(B, beams)
+        if self.cfg.coverage:
+            state["seen"] = hidden_BSD.new_zeros(B, beams, hidden_BSD.shape[1])
         return kept, state
 
     def _summary(self, hidden_BSD: Tensor, layout: Layout) -> Tensor:
@@ -146,7 +153,11 @@ class RecurrentDecoder(nn.Module):
         visible = memory.layout.mask_BS[:, None]
         if self.window is not None:
             visible = self.window.around(state["place"], memory.layout.mask_BS)
-        context_BKD, look_BHKS = self.attention_layer(hidden_BKD, memory.hidden_BSD, memory.cache, visible)
+        context_BKD, look_BHKS = self.attention_layer(
+            hidden_BKD, memory.hidden_BSD, memory.cache, visible, state.get("seen")
+        )
+        if "seen" in state:
+            state["seen"] = state["seen"] + look_BHKS.mean(1)
         if self.window is not None:
             state["place"] = self.window.moved(state["place"], look_BHKS)
         if self.cfg.feeding == "context":

@@ -7,6 +7,8 @@ context is the weighted sum of m_s; or all this in several heads with maps of th
 A window (`Window`) lets a query see only places near where the last one looked: |s - p| <= w, with p the mean place under the
 last weights, or the p before it where that is further on, so that it never goes back; at first p = 0. After the windows of
 Chorowski et al. (2015), which follow the median of the last weights and are not monotonic.
+
+With coverage (covered.py) the key of a place has w times what was looked at it so far added, in each head with a w of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from core.nn.attention import NEVER
+from core.nn.covered import coverage_key
 from core.nn.linear import matrix
 
 # B batch, K hypotheses, S source, D width, H heads, d width of a head
@@ -27,38 +30,54 @@ Kind = Literal["additive", "dot", "general", "scaled_dot", "multi_head"]
 class Lookup(nn.Module):
     """One head; the memory itself is what is found."""
 
+    def __init__(self, covered: int = 0) -> None:
+        """`covered`: the width, where there is coverage."""
+        super().__init__()
+        self.seen = coverage_key(covered) if covered else None
+
     def cache(self, memory_BSD: Tensor) -> dict[str, Tensor]:
         """What every query needs of the memory, worked out once."""
         return {"key": self.keys(memory_BSD)}
 
     def forward(
-        self, query_BKD: Tensor, memory_BSD: Tensor, cache: dict[str, Tensor], visible: Tensor
+        self,
+        query_BKD: Tensor,
+        memory_BSD: Tensor,
+        cache: dict[str, Tensor],
+        visible: Tensor,
+        seen_BKS: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The context [B, K, D] and the weights [B, H, K, S]: zero where `visible` [B, 1 or K, S] is not, and all where nothing is."""
-        look_BKS = masked_softmax(self.scores(query_BKD, cache["key"]), visible)
+        """The context [B, K, D] and the weights [B, H, K, S]: zero where `visible` [B, 1 or K, S] is not, and all where nothing is.
+
+        `seen_BKS` is the sum of earlier weights, with coverage.
+        """
+        look_BKS = masked_softmax(self.scores(query_BKD, cache["key"], seen_BKS), visible)
         return torch.bmm(look_BKS.to(memory_BSD.dtype), memory_BSD), look_BKS[:, None]
 
     def keys(self, memory_BSD: Tensor) -> Tensor:
         """The memory as it is compared."""
         return memory_BSD
 
-    def scores(self, query_BKD: Tensor, key_BSD: Tensor) -> Tensor:
+    def scores(self, query_BKD: Tensor, key_BSD: Tensor, seen_BKS: Tensor | None = None) -> Tensor:
         """[B, K, S]"""
-        return torch.bmm(query_BKD, key_BSD.to(query_BKD.dtype).mT)
+        score_BKS = torch.bmm(query_BKD, key_BSD.to(query_BKD.dtype).mT)
+        if self.seen is None or seen_BKS is None:
+            return score_BKS
+        return score_BKS + (query_BKD @ self.seen.to(query_BKD.dtype))[..., None] * seen_BKS
 
 
 class ScaledLookup(Lookup):
     """By the square root of the width, so that scores are of unit variance where states are."""
 
-    def scores(self, query_BKD: Tensor, key_BSD: Tensor) -> Tensor:
-        return super().scores(query_BKD * query_BKD.shape[-1] ** -0.5, key_BSD)
+    def scores(self, query_BKD: Tensor, key_BSD: Tensor, seen_BKS: Tensor | None = None) -> Tensor:
+        return super().scores(query_BKD * query_BKD.shape[-1] ** -0.5, key_BSD, seen_BKS)
 
 
 class GeneralLookup(Lookup):
     """The memory is mapped once a source."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
+    def __init__(self, width: int, covered: int = 0) -> None:
+        super().__init__(covered)
         self.key = matrix(width, width)
 
     def keys(self, memory_BSD: Tensor) -> Tensor:
@@ -68,8 +87,8 @@ class GeneralLookup(Lookup):
 class AdditiveLookup(Lookup):
     """Keys are projected once a source; queries of any number share them."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
+    def __init__(self, width: int, covered: int = 0) -> None:
+        super().__init__(covered)
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width, bias=False)
         self.score = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
@@ -77,17 +96,20 @@ class AdditiveLookup(Lookup):
     def keys(self, memory_BSD: Tensor) -> Tensor:
         return self.key(memory_BSD)
 
-    def scores(self, query_BKD: Tensor, key_BSD: Tensor) -> Tensor:
-        energy_BKSD = (self.query(query_BKD)[:, :, None] + key_BSD[:, None]).tanh()
-        return energy_BKSD @ self.score
+    def scores(self, query_BKD: Tensor, key_BSD: Tensor, seen_BKS: Tensor | None = None) -> Tensor:
+        energy_BKSD = self.query(query_BKD)[:, :, None] + key_BSD[:, None]
+        if self.seen is not None and seen_BKS is not None:
+            energy_BKSD = energy_BKSD + seen_BKS[..., None] * self.seen
+        return energy_BKSD.tanh() @ self.score
 
 
 class MultiHeadLookup(nn.Module):
     """Each head has its maps of query, key and value; a last one joins what they find."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, covered: int = 0) -> None:
         super().__init__()
         self.heads = heads
+        self.seen = coverage_key(covered) if covered else None
         self.query, self.output = matrix(width, width), matrix(width, width)
         self.memory = matrix(width, 2 * width, parts=2)
 
@@ -97,10 +119,19 @@ class MultiHeadLookup(nn.Module):
         return {"key": key, "value": value}
 
     def forward(
-        self, query_BKD: Tensor, memory_BSD: Tensor, cache: dict[str, Tensor], visible: Tensor
+        self,
+        query_BKD: Tensor,
+        memory_BSD: Tensor,
+        cache: dict[str, Tensor],
+        visible: Tensor,
+        seen_BKS: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         query_BHKd = self._split(self.query(query_BKD))
-        score_BHKS = (query_BHKd * query_BHKd.shape[-1] ** -0.5) @ cache["key"].to(query_BHKd.dtype).mT
+        query_BHKd = query_BHKd * query_BHKd.shape[-1] ** -0.5
+        score_BHKS = query_BHKd @ cache["key"].to(query_BHKd.dtype).mT
+        if self.seen is not None and seen_BKS is not None:
+            seen_Hd1 = self.seen.view(self.heads, -1, 1).to(query_BHKd.dtype)
+            score_BHKS = score_BHKS + (query_BHKd @ seen_Hd1) * seen_BKS[:, None]
         look_BHKS = masked_softmax(score_BHKS, visible[:, None])
         found_BHKd = look_BHKS.to(cache["value"].dtype) @ cache["value"]
         return self.output(found_BHKd.transpose(1, 2).flatten(2)).to(memory_BSD.dtype), look_BHKS
@@ -131,18 +162,19 @@ def masked_softmax(score: Tensor, visible: Tensor) -> Tensor:
     return score.masked_fill(~visible, NEVER).softmax(-1) * visible.to(score.dtype)
 
 
-def make_lookup(kind: Kind, width: int, heads: int) -> Lookup | MultiHeadLookup:
+def make_lookup(kind: Kind, width: int, heads: int, *, coverage: bool = False) -> Lookup | MultiHeadLookup:
     """`heads` are of multi-head attention only."""
+    covered = width if coverage else 0
     match kind:
         case "additive":
-            return AdditiveLookup(width)
+            return AdditiveLookup(width, covered)
         case "dot":
-            return Lookup()
+            return Lookup(covered)
         case "general":
-            return GeneralLookup(width)
+            return GeneralLookup(width, covered)
         case "scaled_dot":
-            return ScaledLookup()
+            return ScaledLookup(covered)
         case "multi_head":
-            return MultiHeadLookup(width, heads)
+            return MultiHeadLookup(width, heads, covered)
         case _:
             assert_never(kind)

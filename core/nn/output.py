@@ -55,6 +55,16 @@ class Head(nn.Module):
         """Log-probabilities [..., V], in float32 at least."""
         return spoken(hidden, self.weight, self.bias)
 
+    def start(self, memory: Remembered, beams: int) -> dict[str, Tensor]:
+        """What a step needs to know of those before it; every tensor [B, K, ...]."""
+        return {}
+
+    def step(
+        self, hidden_BKD: Tensor, memory: Remembered, state: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Log-probabilities [B, K, V] of what K hypotheses say next, where `logp` is asked of steps in a row; and the state."""
+        return self.logp(hidden_BKD, memory), state
+
     def loss(
         self,
         hidden: Tensor,

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.codec.types import UNK, Codecs
+from core.codec.types import EOS, UNK, Codecs
 from core.model.seq2seq import Seq2Seq
-from core.record import Prediction
+from core.record import Hypothesis, Prediction
 from core.report.forced import Forced, encoded, forced, target_ids
+from core.task import Metric
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
@@ -32,13 +33,28 @@ class Exposure:
     shares: tuple[float, ...]
     accuracy: tuple[float, ...]
     """How often the right token is the likeliest, when this share of the prefix is replaced by tokens of other targets."""
+    metric_name: str = ""
+    metric: tuple[float, ...] = ()
+    """Of the outputs that the likeliest tokens make after those prefixes, one step each."""
+
+    @property
+    def gold(self) -> float:
+        """Mean probability of the right token after the right prefix."""
+        return self.mean(self.under_gold)
+
+    @property
+    def own(self) -> float:
+        """After the model's own."""
+        return self.mean(self.under_own)
+
+    def mean(self, values: Sequence[float]) -> float:
+        """Each position by how many reach it."""
+        return float(np.average(values, weights=self.counts)) if len(values) else 0.0
 
     @property
     def lost(self) -> float:
         """The mean difference of the two, in probability, each position by how many reach it."""
-        weights = np.array(self.counts, float)
-        gap = np.array(self.under_gold) - np.array(self.under_own)
-        return float((gap * weights).sum() / max(weights.sum(), 1))
+        return self.gold - self.own
 
 
 def exposure(
@@ -47,12 +63,16 @@ def exposure(
     predictions: Sequence[Prediction],
     *,
     longest: int,
+    metric: Metric | None = None,
     positions: int = 40,
     seed: int = 1,
 ) -> Exposure:
-    """Records with a target; the model's own prefix is its best answer."""
+    """Records with a target; the model's own prefix is its best answer. The metric is of every step's likeliest tokens."""
     records = [one.record for one in predictions]
-    gold = [target_ids(one, codecs, encoded(one, codecs, longest=longest, copy=model.copies)) for one in records]
+    copy = model.copies
+    sources = [encoded(one, codecs, longest=longest, copy=copy) for one in records]
+    gold = [target_ids(one, codecs, source, copy) for one, source in zip(records, sources, strict=True)]
+    extra = [source.words for source in sources]
     own = [list(one.hypotheses[0].tokens) if one.hypotheses else [] for one in predictions]
     read = [[*mine[: len(right)], *right[len(mine) :]] for mine, right in zip(own, gold, strict=True)]
     under_gold = forced(model, codecs, records, longest=longest, targets=gold)
@@ -69,21 +89,36 @@ def exposure(
             break
         right, mine = np.mean(at, 0).tolist()
         found.append((t, right, mine, len(at)))
-    corrupted = [
-        accuracy(
-            forced(
-                model,
-                codecs,
-                records,
-                longest=longest,
-                targets=gold,
-                given=replaced(gold, share, size=codecs.target.size, seed=seed),
-            )
-        )
-        for share in SHARES
-    ]
+    accurate: list[float] = []
+    worth: list[float] = []
+    for share in SHARES:
+        given = replaced(gold, share, size=codecs.target.size, seed=seed)
+        steps = forced(model, codecs, records, longest=longest, targets=gold, given=given)
+        accurate.append(accuracy(steps))
+        if metric is not None:
+            outputs = [spelled(codecs, one.said, words) for one, words in zip(steps, extra, strict=True)]
+            answers = [
+                Prediction(record, (Hypothesis(output, 0.0),)) for record, output in zip(records, outputs, strict=True)
+            ]
+            worth.append(metric.score(metric.statistics(answers)))
     columns = list(zip(*found, strict=True)) if found else [(), (), (), ()]
-    return Exposure(columns[0], columns[1], columns[2], columns[3], SHARES, tuple(corrupted))
+    return Exposure(
+        columns[0],
+        columns[1],
+        columns[2],
+        columns[3],
+        SHARES,
+        tuple(accurate),
+        "" if metric is None else metric.name,
+        tuple(worth),
+    )
+
+
+def spelled(codecs: Codecs, tokens: Sequence[int], words: Sequence[str]) -> str:
+    """Up to the first end."""
+    size = codecs.target.size + len(words)  # a copy of a place that no word of this source stands at spells nothing
+    until = list(tokens).index(EOS) if EOS in tokens else len(tokens)
+    return codecs.target.decode([token for token in tokens[:until] if token < size], words)
 
 
 def accuracy(found: Sequence[Forced]) -> float:

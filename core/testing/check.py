@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import torch
 
+from core.data.copying import Copying
 from core.errors import UserError
 from core.model.config import ModelConfig
 from core.settings import RunConfig
@@ -149,7 +150,7 @@ def model_cases(case: TaskCase, configs: Mapping[str, RunConfig]) -> list[ModelC
             f"the {model.kind} of {name}",
             model,
             case.codecs,
-            short_pairs(case, copy=model.copy),
+            short_pairs(case, copy=model.copies),
             rule=rule,
             features=features,
         )
@@ -157,7 +158,7 @@ def model_cases(case: TaskCase, configs: Mapping[str, RunConfig]) -> list[ModelC
     ]
 
 
-def short_pairs(case: TaskCase, *, copy: bool) -> list[Pair]:
+def short_pairs(case: TaskCase, *, copy: Copying) -> list[Pair]:
     """Records of different lengths, from the shorter half, so that laws stay cheap."""
     records = spread(case.records["train"], 400)
     pairs = sorted(case.pairs(records, copy=copy), key=lambda pair: max(len(pair[0].values), len(pair[1])))

@@ -13,6 +13,7 @@ from core.decode.constraints import teacher_forced
 from core.model.seq2seq import Seq2Seq
 from core.model.state import Memory
 from core.testing.ctc_reference import with_ctc
+from core.testing.heads import possible
 from core.testing.tiny import (
     ModelCase,
     batch_of,
@@ -22,7 +23,6 @@ from core.testing.tiny import (
     padded,
     random_tokens,
     read,
-    sayable,
     stepped_logp,
     widened,
 )
@@ -126,7 +126,8 @@ def alone_is_in_company(case: ModelCase) -> None:
 
 
 def probabilities_sum_to_one(case: ModelCase) -> None:
-    """After every prefix; PAD and BOS are impossible, and so are other sources' copied words; everything else is possible."""
+    """After every prefix; PAD and BOS are impossible, and so are other sources' copied words and what a head is not for;
+    everything else is possible."""
     model, batch = case.make(), batch_of(case.pairs)
     with torch.no_grad():
         logp_BTV = forced_logp(model, batch)
@@ -134,13 +135,20 @@ def probabilities_sum_to_one(case: ModelCase) -> None:
         close(total_BT, torch.ones_like(total_BT), "sums of probabilities")
         for token, name in ((PAD, "PAD"), (BOS, "BOS")):
             assert (logp_BTV[..., token] == float("-inf")).all(), f"{name} has a probability above zero"
-        can_B1V = sayable(batch, logp_BTV.shape[-1])[:, None]
-        assert (logp_BTV.isfinite() | ~can_B1V).all(), "a token other than PAD and BOS is impossible"
-        assert not (logp_BTV.isfinite() & ~can_B1V).any(), "another source's word can be copied"
+        can_BTV = possible(model, batch, logp_BTV)
+        assert (logp_BTV.isfinite() | ~can_BTV).all(), "a token other than PAD and BOS is impossible"
+        assert not (logp_BTV.isfinite() & ~can_BTV).any(), (
+            "what this head cannot say, or another source's word, can be said"
+        )
 
 
 def no_gradient_from_the_future(case: ModelCase) -> None:
-    """What is said after token t owes nothing to the tokens after it, and something to token t."""
+    """What is said after token t owes nothing to the tokens after it, and something to token t.
+
+    Of a model that reads no words nothing at all, which `changing_the_future_changes_nothing` shows.
+    """
+    if not case.make().reads_words:
+        return
     long = [pair for pair in case.pairs if len(pair[1]) > 2] or list(case.pairs)
     model, batch = case.make(), batch_of(long)
     given_BT = batch.given_BT
@@ -158,8 +166,8 @@ def no_gradient_from_the_future(case: ModelCase) -> None:
     logp_BTV = forced_logp(model, batch)
     assert seen, "no nn.Embedding read the target: the law looks at the gradient there"
     for t in range(given_BT.shape[1]):
-        can_be_said = sayable(batch, logp_BTV.shape[-1])
-        (gradient_BTD,) = torch.autograd.grad(logp_BTV[:, t][can_be_said].square().sum(), seen[-1], retain_graph=True)
+        can_BV = possible(model, batch, logp_BTV)[:, t]
+        (gradient_BTD,) = torch.autograd.grad(logp_BTV[:, t][can_BV].square().sum(), seen[-1], retain_graph=True)
         future, present = gradient_BTD[:, t + 1 :], gradient_BTD[:, t]
         assert not future.any(), f"what is said after token {t} depends on tokens after it: {future.abs().max():.2e}"
         assert present.any(), f"what is said after token {t} does not depend on token {t}"
@@ -171,6 +179,13 @@ def changing_the_future_changes_nothing(case: ModelCase) -> None:
     with torch.no_grad():
         logp_BTV = forced_logp(model, batch)
         other_BT = random_tokens(case.pairs, tuple(batch.target.shape), seed=4)
+        if not model.reads_words:
+            close(
+                forced_logp(model, replace_target(batch, other_BT)),
+                logp_BTV,
+                "log-probabilities after other words",
+                0.0,
+            )
         for t in range(1, batch.given_BT.shape[1]):
             target = torch.cat([batch.target[:, :t], other_BT[:, t:]], 1)
             changed = forced_logp(model, replace_target(batch, target))
@@ -200,7 +215,7 @@ def smoothing_is_over_possible_tokens(case: ModelCase) -> None:
     model, batch = case.make(), batch_of(case.pairs)
     with torch.no_grad():
         logp_BTV, smoothing = forced_logp(model, batch), 0.3
-        possible_BTV = sayable(batch, logp_BTV.shape[-1])[:, None].expand_as(logp_BTV)
+        possible_BTV = possible(model, batch, logp_BTV)
         for legal_BTV in (None, *legal_tokens(case, batch, logp_BTV.shape[-1])):
             among_BTV = possible_BTV if legal_BTV is None else possible_BTV & widened_legal(legal_BTV, possible_BTV)
             own_BTV = logp_BTV.masked_fill(~among_BTV, float("-inf")).log_softmax(-1)

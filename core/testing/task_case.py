@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.codec.types import Codecs
+from core.data.copying import Copying
 from core.data.sources import read_records
 from core.errors import MetricSkipped
 from core.record import SPLITS, Hypothesis, Prediction, Record, Split
@@ -47,7 +48,7 @@ class TaskCase:
             return False
         return True
 
-    def pairs(self, records: Sequence[Record], *, copy: bool = False) -> list[Pair]:
+    def pairs(self, records: Sequence[Record], *, copy: Copying = False) -> list[Pair]:
         """As numbers; for a model that copies with what it copies."""
         return [pair_of(record, self.codecs, copy=copy) for record in records]
 

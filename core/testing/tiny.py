@@ -14,7 +14,7 @@ from torch import Tensor
 from core.codec.regex import RegexTokenizer
 from core.codec.types import BOS, PAD, Codecs, Encoded, as_encoded
 from core.data.batch import Batch, collate
-from core.data.copying import with_copies
+from core.data.copying import Copying, with_copies
 from core.decode.rules import Rule
 from core.model.build import build
 from core.model.config import ConvConfig, ModelConfig, RNNConfig, TransformerConfig
@@ -215,10 +215,10 @@ def tiny_pairs(
     return [pair_of(record, codecs, copy=copy) for record in records]
 
 
-def pair_of(record: Record, codecs: Codecs, *, copy: bool = False) -> Pair:
-    """A record as numbers, as they are for a model that copies or for one that does not."""
+def pair_of(record: Record, codecs: Codecs, *, copy: Copying = False) -> Pair:
+    """A record as numbers, as they are for a model that copies, that points, or for one that does neither."""
     source, target = as_encoded(codecs.source.encode(record.source)), codecs.target.encode(record.target)
-    source, target = with_copies(record, codecs, source, target) if copy else (source, target)
+    source, target = with_copies(record, codecs, source, target, copy) if copy else (source, target)
     return source, list(target)
 
 

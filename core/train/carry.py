@@ -12,6 +12,7 @@ from torch import Tensor
 from core.codec.types import SPECIALS, Codecs, Featurizer, Tokenizer
 from core.model.front import SymbolFront
 from core.model.seq2seq import Seq2Seq
+from core.nn.pointing import PointerHead
 from core.train.adapters import adapter_names, plain_weights
 
 # V vocabulary
@@ -78,8 +79,9 @@ def tables(model: Seq2Seq, codecs: Codecs) -> Iterator[tuple[str, Tensor, Tokeni
     yield "target", model.embedding.weight, codecs.target
     if isinstance(model.front, SymbolFront) and not isinstance(codecs.source, Featurizer):
         yield "source", model.front.table.weight, codecs.source
-    yield "output", model.head.weight, codecs.target
-    yield "output bias", model.head.bias, codecs.target
+    if not isinstance(model.head, PointerHead):  # which has no words
+        yield "output", model.head.weight, codecs.target
+        yield "output bias", model.head.bias, codecs.target
     if model.ctc is not None:
         yield "ctc", model.ctc.project.weight, codecs.target
         yield "ctc bias", model.ctc.project.bias, codecs.target

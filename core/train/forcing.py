@@ -79,7 +79,8 @@ def walk(model: Seq2Seq, batch: Batch, memory: Memory, truth: float, hidden: flo
         steps.append(hidden_B1D)
         if place + 1 < given_BT.shape[1]:
             with torch.no_grad():
-                drawn_B1 = drawn(model.head.logp(hidden_B1D, memory))
+                logp_B1V, state = model.say(hidden_B1D, memory, state)
+                drawn_B1 = drawn(logp_B1V)
             after = slice(place + 1, place + 2)
             token_B1 = torch.where(own_BT[:, after], drawn_B1, given_BT[:, after])
     return torch.cat(steps, dim=1)

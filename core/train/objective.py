@@ -1,9 +1,9 @@
 """What training minimises: the negative log-likelihood of the wanted words, and what the switches of [train] add to it or change.
 
 Each switch is on its own: hidden words and own words change what is read, agreement (R-Drop) reads twice, a teacher adds its
-cross-entropy, a risk its expected cost. With R-Drop the loss is half of Liang et al.'s, the mean of two likelihoods and half the
-weight times the divergence, so that a learning rate means what it meant. Without any switch this is the model's own loss,
-chunk by chunk.
+cross-entropy, a risk its expected cost, coverage the loss for looking again at what was seen. With R-Drop the loss is half of
+Liang et al.'s, the mean of two likelihoods and half the weight times the divergence, so that a learning rate means what it
+meant. Without any switch this is the model's own loss, chunk by chunk.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from core.model.front import FrameFront
 from core.model.rnn import RecurrentDecoder
 from core.model.seq2seq import Seq2Seq
 from core.model.state import Memory
+from core.nn.copying import CopyingHead
+from core.nn.pointing import PointerHead
 from core.train.agreement import among_legal, divergence, taught
 from core.train.config import TrainConfig
 from core.train.forcing import read_twice, share_of_truth, walk
@@ -52,8 +54,29 @@ class Objective:
         self.model, self.cfg, self.teacher, self.risk = model, cfg, teacher, risk
         self.rule = None if isinstance(rule, SearchOnly) else rule
         self.plain = cfg.forcing == "always" and not (
-            cfg.word_dropout or cfg.target_word_dropout or cfg.r_drop or teacher is not None or risk is not None
+            cfg.word_dropout
+            or cfg.target_word_dropout
+            or cfg.r_drop
+            or cfg.coverage
+            or teacher is not None
+            or risk is not None
         )
+        points = isinstance(model.head, (CopyingHead, PointerHead))
+        self.looking = bool(cfg.coverage) and not points
+        """Whether the coverage loss needs the decoder's own weights."""
+        if self.looking and not (
+            isinstance(model.decoder, RecurrentDecoder) and model.decoder.attention_layer is not None
+        ):
+            reason = "no single attention to cover: set model.copy = true or model.head = 'pointer', or a recurrent decoder's"
+            raise Impossible("train.coverage", reason)
+        if self.looking and cfg.forcing != "always":
+            reason = (
+                "a decoder that reads words it has drawn keeps no weights of its attention: cover that of model.copy"
+            )
+            raise Impossible("train.coverage", reason)
+        if not model.reads_words and (cfg.forcing != "always" or cfg.target_word_dropout):
+            key = "forcing" if cfg.forcing != "always" else "target_word_dropout"
+            raise Impossible(f"train.{key}", "this model.head reads no words of the target: leave it out")
         follows = "this task's rule and prefix features follow the true answer"
         if (self.rule is not None or model.features is not None) and cfg.forcing != "always":
             raise Impossible("train.forcing", f'{follows}, not words that the decoder draws: use "always"')
@@ -88,16 +111,19 @@ class Objective:
         seen = hidden_source(batch, self.cfg.word_dropout)
         memory = self.model.encode(seen)
         truth = share_of_truth(step, kind=self.cfg.forcing, floor=self.cfg.forcing_floor, steps=self.cfg.steps)
+        looks: list[Tensor] = []
         if truth < 1 and isinstance(self.model.decoder, RecurrentDecoder):
             hidden_BTD = walk(self.model, seen, memory, truth, self.cfg.target_word_dropout)
         else:
             given_BT = read_twice(self.model, seen, memory, truth) if truth < 1 else batch.given_BT
             if self.cfg.target_word_dropout:
                 given_BT = hidden_given(given_BT, self.cfg.target_word_dropout)
-            hidden_BTD = self.model(seen, memory, given_BT)
+            hidden_BTD = self.model(seen, memory, given_BT, looks if self.looking else None)
         loss = self.model.loss_of(
             hidden_BTD, memory, batch.wanted_BT, smoothing=self.cfg.label_smoothing, legal_BTV=legal_BTV
         )
+        if self.cfg.coverage:
+            loss = loss + self.cfg.coverage * self.model.looked_again(hidden_BTD, looks, batch.wanted_BT, memory)
         return Reading(memory, hidden_BTD, loss)
 
     def logp(self, reading: Reading, legal_BTV: Tensor | None) -> Tensor:

@@ -11,6 +11,7 @@ import pytest
 from core.codec.types import Codecs
 from core.model.config import ModelConfig
 from core.testing.ctc_laws import CTC_LAWS
+from core.testing.heads import fitting_pairs, head_models
 from core.testing.markov import Brackets
 from core.testing.model_laws import MODEL_LAWS
 from core.testing.search_laws import SEARCH_LAWS
@@ -41,6 +42,9 @@ A_FEW = {
     "heard": ["transformer-rms-sinusoidal-swiglu", "rnn-lstm-2"],
 }
 FRAMES = frame_models()
+HEADS = head_models()
+HEADS_BY_OTHERS = ("conv-pointer", "rnn-copy-covered", "rnn-class", "conv-tags", "rnn-parallel-copy")
+"""Of heads the others have every kind beside a Transformer or what is special about recurrence; these are for the slow tier."""
 COPYING = [name for name, cfg in MODELS.items() if cfg.copy]
 
 
@@ -103,6 +107,13 @@ def name_of(value: Any) -> str:
 @pytest.mark.parametrize("name", [slow(name) if name in COVERED_BY_OTHERS else name for name in MODELS])
 def test_every_model(name: str, law: Callable[[ModelCase], None]) -> None:
     law(plain(name, MODELS[name]))
+
+
+@pytest.mark.parametrize("law", LAWS, ids=law_name)
+@pytest.mark.parametrize("name", [slow(name) if name in HEADS_BY_OTHERS else name for name in HEADS])
+def test_every_head(name: str, law: Callable[[ModelCase], None]) -> None:
+    codecs = tiny_codecs()
+    law(model_case(name, HEADS[name], codecs, fitting_pairs(HEADS[name], codecs, PAIRS)))
 
 
 @pytest.mark.parametrize("law", LAWS, ids=law_name)

@@ -19,6 +19,8 @@ from core import completion, help
 from core.config import Impossible
 from core.config_shape import fields_of
 from core.config_toml import Loaded, is_override, load, show
+from core.data.noise import listed
+from core.data.text_noise import TEXT_NOISES
 from core.errors import ConfigError, DataError, Interrupted, UserError
 from core.flags import HELP, SHELLS, Flag, Words, taken_apart
 from core.looking import LOOKING
@@ -73,6 +75,9 @@ class EvaluateArguments:
     """Runs that decide together with this one."""
     config: Loaded[RunConfig] | None = None
     """Of outputs without a run."""
+    noise: tuple[str, ...] = ()
+    """Perturbations under which the run is scored as well."""
+    noise_seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,14 @@ def train_arguments(task: Task[Any], words: Words) -> TrainArguments:
 def evaluate(task: Task[Any], words: Words) -> int:
     """Read, check, and go."""
     overrides, rest = settings(words.plain)
-    outputs = words.path("--predictions")
+    outputs, noise = words.path("--predictions"), words.flags.get("--noise", "")
+    if noise == "list":
+        print("\n".join(listed(TEXT_NOISES if task.noises is None else task.noises)))
+        return 0
+    if noise and outputs is not None:
+        raise ConfigError("--noise asks a run again; outputs in a file are what they are")
+    if "--noise-seed" in words.flags and not noise:
+        raise ConfigError("--noise-seed: goes with --noise")
     alone = outputs is not None and not rest
     config = load(run_config(task.config), default_config(task), overrides) if alone else None
     run = None if alone else run_folder(task, rest, overrides)
@@ -151,6 +163,8 @@ def evaluate(task: Task[Any], words: Words) -> int:
         by=words.flags.get("--by"),
         others=words.paths("--with"),
         config=config,
+        noise=tuple(one.strip() for one in noise.split(",") if one.strip()),
+        noise_seed=words.whole_number("--noise-seed", least=1) or 1,
     )
     from core.run import evaluate
 
@@ -203,6 +217,8 @@ VERBS: dict[str, Verb] = {
             Flag("--predictions", "score the outputs in this file; RUN may then be left out", "FILE"),
             Flag("--by", "break the scores down: by identity band, reaction class, ...", "NAME"),
             Flag("--with", "other runs that decide together with this one", "RUN,RUN"),
+            Flag("--noise", "score again with sources perturbed: typos,drop@0.2; `list` shows all", "NAMES"),
+            Flag("--noise-seed", "which noise; default: 1, the same for every run", "N"),
             Flag("--json", "write the scores there", "OUT"),
         ),
         ("key=value changes how it decodes: search.beams=1, train.device=cpu.",),

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from core.config import AtLeast0, AtLeast1, Impossible, Share, config
+from core.config import AtLeast0, AtLeast1, Bounds, Impossible, Share, config
+
+MAIN = "main"
+"""What `data.source` is called beside the sources of `data.mix`."""
+
+
+@config
+class MixedSource:
+    """A further source of training records."""
+
+    name: str
+    """Begins the keys of its records."""
+    source: str = "jsonl"
+    """As `data.source`."""
+    path: tuple[str, ...] = ()
+    """As `data.path`."""
+    train: str = ""
+    """As `data.train`."""
+    tag: str = ""
+    """Put before each source, with a space, so that the model can tell where it is from; for sources that are text."""
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name == MAIN:
+            raise Impossible("name", f"a source needs a name of its own, without a slash, and {MAIN!r} is data.source")
 
 
 @config
@@ -43,8 +66,18 @@ class DataConfig:
     """`hf`: the dataset's configuration name."""
     streaming: bool = False
     """`hf`: read without downloading everything first."""
+    mix: tuple[MixedSource, ...] = ()
+    """Further sources of training records, each `{name = ..., source = ..., path = [...], tag = ...}`; dev and test stay those of
+    `data.source`. `limit` counts for each."""
+    temperature: Annotated[float, Bounds(low=1)] = 1.0
+    """With `mix`: a source of n records is drawn in proportion to n^(1/temperature); 1: all records alike, larger: small sources more."""
 
     def __post_init__(self) -> None:
+        names = [one.name for one in self.mix]
+        if again := next((name for at, name in enumerate(names) if name in names[:at]), ""):
+            raise Impossible("mix", f"two sources are called {again!r}")
+        if self.temperature != 1 and not self.mix:
+            raise Impossible("temperature", "there is one source: name others in data.mix")
         if self.shard >= self.shards:
             raise Impossible("shard", f"{self.shard} is not below data.shards = {self.shards}")
 

@@ -1,6 +1,7 @@
 """Batches in keyed order: shuffled by a permutation of a counter, sorted by length in windows, cut by a token budget.
 
 An epoch of the curriculum takes its windows from short to long instead; within a window batches are shuffled as ever.
+Where sources are mixed, an epoch has places, and a mixture says which record stands at each (see mixture.py).
 
 Where the stream stands is a cursor of three numbers, and what comes next is a function of (seed, cursor) alone:
 resuming plans at most one window anew, and threads that prepare batches ahead change nothing.
@@ -18,6 +19,7 @@ from core.codec.types import Encoded
 from core.data.batch import Batch, collate
 from core.data.config import BatchConfig
 from core.data.examples import Examples
+from core.data.mixture import Mixture
 from core.data.order import mixed, permuted
 
 Encode = Callable[[int, np.random.Generator], tuple[Encoded, Sequence[int]]]
@@ -31,8 +33,17 @@ class Cursor(NamedTuple):
     batch: int = 0
 
 
+class Place(NamedTuple):
+    """A batch to be made."""
+
+    after: Cursor
+    row_B: np.ndarray
+    turn_B: np.ndarray
+    """How often each was drawn before."""
+
+
 class TrainBatches:
-    """An endless stream over the training records; each of them once an epoch."""
+    """An endless stream over the training records; each of them once an epoch, but for a mixture."""
 
     def __init__(
         self,
@@ -41,27 +52,43 @@ class TrainBatches:
         seed: int,
         *,
         encode: Encode | None = None,
+        mixture: Mixture | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         if len(examples) == 0:
             raise ValueError("no records to train on")
         self.examples, self.cfg, self.seed, self.encode = examples, cfg, seed, encode
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.mixture = rank, world, mixture
         self.size_N = examples.size_N
-        self.windows = -(-len(examples) // cfg.window)
+        self.length = len(examples) if mixture is None else mixture.places
+        self.windows = -(-self.length // cfg.window)
 
     def plan(self, epoch: int, window: int) -> list[np.ndarray]:
         """The batches of a window, as rows, in order."""
+        return [rows for rows, _ in self.drawn(epoch, window)]
+
+    def drawn(self, epoch: int, window: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The same, each with how often its rows came before: the epoch, but for a mixture."""
         begin = window * self.cfg.window
-        places = np.arange(begin, min(begin + self.cfg.window, len(self.examples)))
-        rows = permuted(places, len(self.examples), mixed(self.seed, 1, epoch))
+        place_N = np.arange(begin, min(begin + self.cfg.window, self.length))
         if epoch < self.cfg.easy_first:
-            rows = np.lexsort((np.arange(len(self.examples)), self.size_N))[places]
-        rows = rows[np.lexsort((rows, self.size_N[rows]))]
-        batches = cut(rows, self.size_N[rows], self.cfg.tokens, self.cfg.most)
+            row_M, turn_M = self.records(epoch, np.arange(self.length))
+            easy = np.lexsort((turn_M, row_M, self.size_N[row_M]))[place_N]
+            row_N, turn_N = row_M[easy], turn_M[easy]
+        else:
+            row_N, turn_N = self.records(epoch, permuted(place_N, self.length, mixed(self.seed, 1, epoch)))
+        by_size = np.lexsort((turn_N, row_N, self.size_N[row_N]))
+        row_N, turn_N = row_N[by_size], turn_N[by_size]
+        batches = cut(np.arange(len(row_N)), self.size_N[row_N], self.cfg.tokens, self.cfg.most)
         order = permuted(np.arange(len(batches)), len(batches), mixed(self.seed, 2, epoch, window))
-        return [batches[number] for number in order]
+        return [(row_N[batches[number]], turn_N[batches[number]]) for number in order]
+
+    def records(self, epoch: int, place_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which stand at these places of an epoch, and how often each was drawn before."""
+        if self.mixture is None:
+            return place_N, np.full(len(place_N), epoch)
+        return self.mixture.drawn(epoch, place_N, self.seed)
 
     def batches(self, cursor: Cursor = Cursor()) -> Generator[tuple[Cursor, Batch], None, None]:  # noqa: B008
         """(the cursor after it, batch), for ever, from any place. Closing it ends the threads."""
@@ -71,22 +98,27 @@ class TrainBatches:
             for place in self._places(cursor):
                 yield self._made(place)
 
-    def _places(self, cursor: Cursor) -> Iterator[tuple[Cursor, int, np.ndarray]]:
+    def _places(self, cursor: Cursor) -> Iterator[Place]:
         epoch, window, first = cursor
         while True:
-            plan = self.plan(epoch, window)
+            plan = self.drawn(epoch, window)
             for number in range(first, len(plan)):
-                yield Cursor(epoch, window, number + 1), epoch, plan[number][self.rank :: self.world]
+                row_B, turn_B = (one[self.rank :: self.world] for one in plan[number])
+                yield Place(Cursor(epoch, window, number + 1), row_B, turn_B)
             first, window = 0, window + 1
             if window == self.windows:
                 epoch, window = epoch + 1, 0
 
-    def _made(self, place: tuple[Cursor, int, np.ndarray]) -> tuple[Cursor, Batch]:
-        after, epoch, rows = place
+    def _made(self, place: Place) -> tuple[Cursor, Batch]:
+        after, row_B, turn_B = place
         if self.encode is None:
-            return after, self.examples.take(rows)
-        pairs = [self.encode(row, np.random.default_rng(mixed(self.seed, 3, epoch, row))) for row in rows.tolist()]
-        return after, collate([source for source, _ in pairs], [target for _, target in pairs], rows.tolist())
+            return after, self.examples.take(row_B)
+        rows = row_B.tolist()
+        pairs = [
+            self.encode(row, np.random.default_rng(mixed(self.seed, 3, turn, row)))
+            for row, turn in zip(rows, turn_B.tolist(), strict=True)
+        ]
+        return after, collate([source for source, _ in pairs], [target for _, target in pairs], rows)
 
 
 def cut(rows: np.ndarray, size: np.ndarray, budget: int, most: int) -> list[np.ndarray]:
@@ -103,8 +135,8 @@ def cut(rows: np.ndarray, size: np.ndarray, budget: int, most: int) -> list[np.n
 
 
 def ahead(
-    places: Iterator[tuple[Cursor, int, np.ndarray]],
-    make: Callable[[tuple[Cursor, int, np.ndarray]], tuple[Cursor, Batch]],
+    places: Iterator[Place],
+    make: Callable[[Place], tuple[Cursor, Batch]],
     workers: int,
 ) -> Iterator[tuple[Cursor, Batch]]:
     """The same batches in the same order, made by threads while the model works."""

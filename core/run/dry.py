@@ -25,7 +25,7 @@ def dry_run(task: Task[Any], cfg: RunConfig, device: torch.device) -> int:
     model = make_model(task, cfg, data.codecs).to(device)
     begin(origin, None, task, cfg, model, data)
     rule = make_rule(task, cfg, data.codecs)
-    batches = TrainBatches(data.encoded.examples, cfg.batch, cfg.seed, encode=data.augmented)
+    batches = TrainBatches(data.encoded.examples, cfg.batch, cfg.seed, encode=data.augmented, mixture=data.mixture)
     trainer = Trainer(model, batches, cfg.train, seed=cfg.seed, device=device, rule=rule)
     stream = batches.batches()
     times: list[float] = []

@@ -16,8 +16,10 @@ from core.run.folder import existing_run, write_json
 from core.run.outputs import read_outputs
 from core.run.prepared import SplitRecords, read_split, source_name
 from core.run.progress import progress_bar
+from core.run.robustness import Withstood, noise_table, withstand
 from core.run.scoring import GIVEN, Floor, Score, bin_table, by_bin, floors, score, table
 from core.run.stored import load_run, others_of, stored_config
+from core.run.varying import noises_of
 from core.settings import RunConfig
 from core.task import Task
 
@@ -36,6 +38,8 @@ class System:
     config: RunConfig
     predictions: list[Prediction]
     found: SplitRecords
+    answer: Answerer | None = None
+    """None for outputs in a file, which cannot be asked again."""
 
 
 def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
@@ -54,6 +58,7 @@ def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     cfg, predictions = system.config, system.predictions
     metrics = task.metrics(cfg.task)
     skipped: dict[str, str] = {}
+    noises = noises_of(task, arguments.noise, "--noise")
     scores = score(predictions, metrics, skipped=skipped)
     trivial: dict[str, dict[str, Floor]] = {}
     if task.baselines and (arguments.data is None or not task.baselines_learn):
@@ -68,11 +73,17 @@ def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     for name, reason in skipped.items():
         print(f"  {name}: skipped, {reason}")
     print_cut(predictions)
+    withstood: list[Withstood] = []
+    if system.answer is not None and noises:
+        withstood = withstand(system.answer, predictions, scores, noises, arguments.noise_seed)
+        print(noise_table(scores, withstood, arguments.noise_seed))
     bins = {name: by_bin(bin_of, predictions, scores, trivial) for name, bin_of in task.bins.items()}
     if arguments.by is not None:
         print(bin_table(arguments.by, bins[arguments.by]))
     if arguments.json is not None:
-        write_json(Path(arguments.json), result(task, system, scores, trivial, skipped) | {"bins": bins})
+        noise = {"noise": {"seed": arguments.noise_seed, **{str(one.noise): one.tree() for one in withstood}}}
+        tree = result(task, system, scores, trivial, skipped) | {"bins": bins} | (noise if withstood else {})
+        write_json(Path(arguments.json), tree)
     return 0
 
 
@@ -93,7 +104,7 @@ def ran(task: Task[Any], arguments: EvaluateArguments, split: Split) -> System:
     said = f"{run.folder.path} at step {run.step}{together}; decoded in {seconds:.1f} s"
     if task.cost is not None:
         said += f" ({task.cost(predictions, seconds)})"
-    return System(run.folder.path.name, said, cfg, predictions, found)
+    return System(run.folder.path.name, said, cfg, predictions, found, answer)
 
 
 def given(task: Task[Any], arguments: EvaluateArguments, split: Split, file: Path) -> System:

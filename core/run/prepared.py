@@ -16,6 +16,7 @@ from core.codec.types import Codecs, Encoded, as_encoded
 from core.data.alignable import too_short
 from core.data.copying import with_copies
 from core.data.encode import EncodedSplit, encode_split, place
+from core.data.mixture import Mixture, said
 from core.data.sources import Refused, read_records
 from core.decode.answers import check
 from core.decode.rules import Rule
@@ -23,6 +24,8 @@ from core.errors import DataError
 from core.model.build import build
 from core.model.seq2seq import Seq2Seq
 from core.record import Record, Split
+from core.run.mixing import limited, mixture_of, names_of, read_mixed
+from core.run.varying import variation
 from core.settings import RunConfig
 from core.task import Task
 from core.train.adapters import adapted
@@ -36,6 +39,8 @@ class SplitRecords:
     records: list[Record]
     sha256: str
     refused: tuple[Refused, ...]
+    sizes: tuple[int, ...] = ()
+    """Of train, where sources are mixed: records of each, one source behind the other."""
 
 
 def read_split(task: Task[Any], cfg: RunConfig, split: Split) -> SplitRecords:
@@ -46,7 +51,11 @@ def read_split(task: Task[Any], cfg: RunConfig, split: Split) -> SplitRecords:
         print(f"{split}: {len(found.refused)} records refused, the first: {first}", file=sys.stderr)
     if not found.records:
         raise DataError(f"data.source = {cfg.data.source!r} has no {split} records")
-    return SplitRecords(split, found.records, digest(found.records), tuple(found.refused))
+    more = list(read_mixed(task, cfg.task, cfg.data)) if split == "train" else []
+    records = [*found.records, *(record for one in more for record in one.records)]
+    refused = (*found.refused, *(refusal for one in more for refusal in one.refused))
+    sizes = (len(found.records), *(len(one.records) for one in more)) if more else ()
+    return SplitRecords(split, records, digest(records), refused, sizes)
 
 
 def source_name(task: Task[Any], cfg: RunConfig) -> str:
@@ -78,12 +87,13 @@ class TrainingData:
     codecs: Codecs
     encoded: EncodedSplit
     augmented: Callable[[int, np.random.Generator], tuple[Encoded, Sequence[int]]] | None
+    mixture: Mixture | None = None
 
 
 def training_data(task: Task[Any], cfg: RunConfig, codecs: Codecs | None = None) -> TrainingData:
     """Read and encode; `codecs` are given where a run goes on."""
     train, dev = read_split(task, cfg, "train"), read_split(task, cfg, "dev")
-    records = train.records[: cfg.data.limit] if cfg.data.limit else train.records
+    records = limited(train.records, train.sizes, cfg.data.limit)
     if codecs is not None and cfg.train.init_from and (why := unreadable(codecs, records[0])):
         raise DataError(
             f"{place(records[0])}: the tokenizers of {cfg.train.init_from} cannot read it ({why});"
@@ -102,7 +112,10 @@ def training_data(task: Task[Any], cfg: RunConfig, codecs: Codecs | None = None)
         raise DataError(f"no training record fits batch.longest = {cfg.batch.longest}")
     if cfg.model.ctc:
         say_too_short(encoded, cfg)
-    return TrainingData(train, dev, codecs, encoded, augmentation(task, cfg, codecs, encoded.records))
+    mixture = mixture_of(cfg.data, encoded.records)
+    if mixture is not None:
+        print(said(names_of(cfg.data), mixture), file=sys.stderr)
+    return TrainingData(train, dev, codecs, encoded, augmentation(task, cfg, codecs, encoded.records), mixture)
 
 
 def unreadable(codecs: Codecs, record: Record) -> str:
@@ -133,7 +146,7 @@ def say_too_short(encoded: EncodedSplit, cfg: RunConfig) -> None:
 def augmentation(
     task: Task[Any], cfg: RunConfig, codecs: Codecs, records: Sequence[Record]
 ) -> Callable[[int, np.random.Generator], tuple[Encoded, Sequence[int]]] | None:
-    """Row and random numbers -> a fresh variant of that record, encoded; None where the task leaves records alone."""
+    """Row and random numbers -> a fresh variant of that record, encoded; None where records are left alone."""
     vary = variation(task, cfg, records)
     if vary is None:
         return None
@@ -147,16 +160,6 @@ def augmentation(
         return with_copies(record, codecs, source, target) if cfg.model.copy else (source, target)
 
     return encode
-
-
-def variation(
-    task: Task[Any], cfg: RunConfig, records: Sequence[Record]
-) -> Callable[[Record, np.random.Generator], Record] | None:
-    """How the task varies a record, with the others at hand where it asks for them."""
-    among = task.augment_among(cfg.task) if task.augment_among else None
-    if among is not None:
-        return lambda record, random: among(record, records, random)
-    return task.augment(cfg.task) if task.augment else None
 
 
 def make_model(task: Task[Any], cfg: RunConfig, codecs: Codecs) -> Seq2Seq:

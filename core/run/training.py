@@ -37,6 +37,7 @@ from core.run.folder import (
     write_text,
 )
 from core.run.forgetting import after, before, told
+from core.run.mixing import mixed_facts
 from core.run.origin import Origin, begin, counted, origin_of, sizes
 from core.run.prepared import TrainingData, choose_device, make_model, make_rule, source_name, training_data
 from core.run.progress import progress_bar
@@ -44,6 +45,7 @@ from core.run.reporting import report_early
 from core.run.saving import save
 from core.run.scoring import Score, score, table
 from core.run.stored import teacher_of
+from core.run.varying import dictionary
 from core.run.watched import watched_records
 from core.settings import RunConfig, run_config
 from core.task import Metric, Task
@@ -131,7 +133,8 @@ def open_run(task: Task[Any], arguments: TrainArguments) -> tuple[RunFolder, Run
 
 def data_facts(task: Task[Any], cfg: RunConfig, data: TrainingData) -> dict[str, Any]:
     """What identifies the data of a run."""
-    return {"source": source_name(task, cfg), "train": data.train.sha256, "dev": data.dev.sha256}
+    found = {"source": source_name(task, cfg), "train": data.train.sha256, "dev": data.dev.sha256}
+    return found | ({"synonyms": dictionary(cfg).sha256} if cfg.train.synonyms else {})
 
 
 class Training:
@@ -153,7 +156,7 @@ class Training:
         self.model = make_model(task, cfg, data.codecs).to(device)
         self.origin = origin
         self.begun = begin(origin, stored.facts.get("begun") if stored else None, task, cfg, self.model, data)
-        batches = TrainBatches(data.encoded.examples, cfg.batch, cfg.seed, encode=data.augmented)
+        batches = TrainBatches(data.encoded.examples, cfg.batch, cfg.seed, encode=data.augmented, mixture=data.mixture)
         teacher = teacher_of(task, cfg.train.teacher, data.codecs, device)
         self.metrics: Sequence[Metric] = task.metrics(cfg.task)
         risk = None
@@ -206,6 +209,7 @@ class Training:
                 "refused": len(refused),
                 "data": data_facts(self.task, self.cfg, self.data),
                 "records": counts,
+                **mixed_facts(self.cfg.data, self.data.mixture),
                 **size,
                 "begun": self.begun,
                 "seed": self.cfg.seed,

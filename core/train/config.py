@@ -38,6 +38,14 @@ class TrainConfig:
     """Share of the source's symbols that are read as unknown (Gal & Ghahramani, 2016); copying still knows them."""
     target_word_dropout: Dropout = 0.0
     """The same of the words that the decoder reads (Bowman et al., 2016)."""
+    noise: tuple[str, ...] = ()
+    """Perturbations of training sources, `NAME` or `NAME@STRENGTH` as for `evaluate --noise`, one of them drawn anew each epoch."""
+    noise_share: Share = 0.5
+    """Of the training records, so many are perturbed by `noise`."""
+    synonyms: str = ""
+    """A dictionary for sources that are text: a line is a word, a tab, and words with | between them that may stand in its place."""
+    synonym_share: Share = 0.1
+    """Of the words that `synonyms` knows, so many are replaced, drawn anew each epoch."""
     forcing: Literal["always", "constant", "linear", "exponential", "inverse-sigmoid"] = "always"
     """Scheduled sampling (Bengio et al., 2015): how the share of true words that the decoder reads goes from 1 to
     `forcing_floor`, the others being its own; `constant` has that share from the first step on. Recurrent decoders draw word by

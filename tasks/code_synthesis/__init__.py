@@ -15,6 +15,7 @@ from tasks.code_synthesis.config import CodeConfig
 from tasks.code_synthesis.docstrings import docstrings
 from tasks.code_synthesis.files import FORMATS, files
 from tasks.code_synthesis.metrics import metrics
+from tasks.code_synthesis.noises import NOISES
 from tasks.code_synthesis.synthetic import synthetic, tiny
 
 if TYPE_CHECKING:  # torch is imported only when a rule is needed
@@ -39,6 +40,7 @@ TASK = Task(
     rule=rule,
     canonical=canonical,
     solve=solve,
+    noises=NOISES,
     changeable=(
         "task.choose",
         "task.pass_at",

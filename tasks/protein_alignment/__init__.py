@@ -9,6 +9,7 @@ from tasks.protein_alignment.files import files
 from tasks.protein_alignment.formats import FORMATS
 from tasks.protein_alignment.metrics import identity_band, metrics, part, utility
 from tasks.protein_alignment.needleman_wunsch import baseline, ungapped
+from tasks.protein_alignment.noises import NOISES
 from tasks.protein_alignment.page import STYLE, present
 from tasks.protein_alignment.parts import features, rule
 from tasks.protein_alignment.simulated import simulated
@@ -31,6 +32,7 @@ TASK = Task(
     augment=augment,
     canonical=lambda cfg: canonical,
     solve=solve,
+    noises=NOISES,
     utility=utility,
     baselines={"needleman-wunsch": baseline, "ungapped": ungapped},
     baselines_learn=False,

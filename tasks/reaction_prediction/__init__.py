@@ -14,6 +14,7 @@ from tasks.reaction_prediction.codec import SmilesTokenizer, codecs
 from tasks.reaction_prediction.files import files
 from tasks.reaction_prediction.formats import FORMATS
 from tasks.reaction_prediction.metrics import metrics
+from tasks.reaction_prediction.noises import NOISES
 from tasks.reaction_prediction.page import STYLE, section
 from tasks.reaction_prediction.reaction import read_answer, read_source
 from tasks.reaction_prediction.settings import ReactionConfig
@@ -83,6 +84,7 @@ TASK = Task(
     augment=augment,
     canonical=same_answer,
     solve=solve,
+    noises=NOISES,
     changeable=("task.votes", "task.vote_alpha", "task.rule", "task.invalid", "task.forward_run"),
     utility=tanimoto,
     baselines={"copy": copy, "nearest": nearest},

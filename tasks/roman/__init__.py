@@ -1,13 +1,17 @@
 """Roman numerals: "1984" -> "MCMLXXXIV". The smallest whole domain; `python -m tasks new NAME DIR` begins yours from one like it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from core.codec.regex import RegexTokenizer
 from core.codec.types import Codecs
 from core.config import AtLeast1, Impossible, config
 from core.data.config import DataConfig
+from core.data.noise import Noise
 from core.data.split import split_of
 from core.errors import BadRecord
 from core.metrics.exact import ExactMatch
@@ -15,6 +19,7 @@ from core.record import Record, Split
 from core.task import Metric, Task
 
 VALUES = (1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1)
+LOOKS = {"0": "O", "1": "l", "5": "S", "8": "B"}
 LETTERS = ("M", "CM", "D", "CD", "C", "XC", "L", "XL", "X", "IX", "V", "IV", "I")
 
 
@@ -71,4 +76,27 @@ def metrics(cfg: RomanConfig) -> Sequence[Metric]:
     return (ExactMatch(1), ExactMatch(5))
 
 
-TASK = Task(name="roman", config=RomanConfig, sources={"numbers": numbers}, codecs=codecs, metrics=metrics, read=read)
+def unpadded(cfg: RomanConfig, record: Record, strength: float, random: np.random.Generator) -> Record:
+    """Leading zeros left out, which `read` had put there."""
+    return replace(record, source=record.source.lstrip("0"))
+
+
+def alike(cfg: RomanConfig, record: Record, share: float, random: np.random.Generator) -> Record:
+    """Letters that look like a digit in its place."""
+    digits: str = record.source
+    found = [LOOKS.get(digit, digit) if random.random() < share else digit for digit in digits]
+    return replace(record, source="".join(found))
+
+
+TASK = Task(
+    name="roman",
+    config=RomanConfig,
+    sources={"numbers": numbers},
+    codecs=codecs,
+    metrics=metrics,
+    read=read,
+    noises={
+        "unpadded": Noise(meaning="without leading zeros", change=unpadded),
+        "lookalikes": Noise(meaning="O for 0, l for 1, S for 5, B for 8", change=alike, strength=0.2),
+    },
+)

@@ -8,6 +8,7 @@ from tasks.speech_to_text.features import SpeechFeatures
 from tasks.speech_to_text.listening import listen
 from tasks.speech_to_text.manifests import files
 from tasks.speech_to_text.metrics import canonical, metrics, utility
+from tasks.speech_to_text.noises import NOISES
 from tasks.speech_to_text.reading import read, read_target
 from tasks.speech_to_text.recording import length_bin, voice_bin
 from tasks.speech_to_text.settings import SpeechConfig
@@ -40,6 +41,7 @@ TASK = Task(
     solve=solve,
     listen=listen,
     cost=cost,
+    noises=NOISES,
     changeable=(
         "task.normaliser",
         "task.character_parts",

@@ -1,9 +1,10 @@
 """Translation: a sentence in one language -> the same in another."""
 
+from core.data.text_noise import text_noises
 from core.task import Task
 from tasks.translation.baselines import copy, translation_memory
 from tasks.translation.codec import augment, codecs
-from tasks.translation.data import TranslationConfig, homeassistant, toy_phrases
+from tasks.translation.data import PLACEHOLDER, TranslationConfig, homeassistant, toy_phrases
 from tasks.translation.debian import debian, libreoffice
 from tasks.translation.files import FORMATS, files
 from tasks.translation.metrics import alike, metrics
@@ -21,6 +22,7 @@ TASK = Task(
     codecs=codecs,
     metrics=metrics,
     augment=augment,
+    noises=text_noises(PLACEHOLDER.pattern),
     changeable=("task.bleu_tokens", "task.bleu_lowercase", "task.bleu_tokenised", "task.ter"),
     utility=alike,
     baselines={"copy": copy, "translation-memory": translation_memory},

@@ -68,6 +68,9 @@ class TrainConfig:
     """Of the teacher's words in the loss, the true ones' being the rest."""
     teacher_temperature: Positive = 1.0
     """Softens both distributions (Hinton et al., 2015)."""
+    coverage: NotNegative = 0.0
+    """Weight of the loss for looking at a place of the source again (See et al., 2017): of the attention that copies or points, or
+    else of a recurrent decoder's."""
     clip: NotNegative = 1.0
     """Largest gradient norm; 0 does not clip."""
     weight_decay: NotNegative = 0.01
@@ -106,6 +109,9 @@ class TrainConfig:
     init_from: str = ""
     """A run folder whose weights training begins from, of this task or another: what has the same name and shape is taken
     over, the rest begins anew and is named. Empty: all begins anew. docs/fine-tuning.md."""
+    init_encoder: str = ""
+    """A file of weights (safetensors) that an encoder of BERT's shape begins from, with `model.encoder = "bert"` and its sizes; where
+    vocab.txt lies beside it words are found by their spelling, else by their number. docs/heads.md."""
     init_codecs: Literal["run", "data"] = "run"
     """With `init_from`: that run's tokenizers, or ones fitted to this run's data; then only symbols that both vocabularies have
     keep their embeddings."""
@@ -122,6 +128,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.lora and not self.init_from:
             raise Impossible("lora", "adapters are for weights that a run has learned: name it with train.init_from")
+        if self.init_from and self.init_encoder:
+            raise Impossible("init_encoder", "the encoder of `init_from` has its weights already: use one of the two")
 
 
 @config

@@ -10,45 +10,20 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.leaderboard.boards import Board, Row, boards_of
+from benchmarks.leaderboard.ablations import KEPT, Question, html_page, markdown_section, read_ablation, write_question
 from benchmarks.leaderboard.cell import config_digest
-from benchmarks.leaderboard.duels import difference_R, holm
-from benchmarks.leaderboard.markdown import machine
-from benchmarks.leaderboard.markdown import table as markdown_table
+from benchmarks.leaderboard.effects import BASE
 from benchmarks.leaderboard.matrix import Cell, Matrix, Planner
-from benchmarks.leaderboard.store import read_results
 from benchmarks.leaderboard.systems import CONFIGS, Budget, System, base_path, config_of, table
 from core.config_toml import is_override
 from core.errors import ConfigError, UserError
-from core.metrics.resampling import p_value
-from core.run.scoring import UNIT
 from tasks import TASKS
-
-BASE = "base"
-OVERALL = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """How much better a change is than the base, in points of 100."""
-
-    change: str
-    task: str
-    """Or `all`: the mean over tasks."""
-    metric: str
-    base: float | None
-    value: float | None
-    points: float
-    low: float
-    high: float
-    p: float
 
 
 def changes_of(text: str) -> list[str]:
@@ -74,68 +49,6 @@ def base_name(text: str) -> str:
             f"--base {text}: a name such as tiny, or a file configs/TASK/NAME.toml; every task has its own"
         )
     return path.stem
-
-
-def effects_of(boards: Sequence[Board], changes: Sequence[str], budget: str) -> list[Effect]:
-    """Task by task, then overall; p-values are corrected together (Holm, 1979)."""
-    found: list[Effect] = []
-    for change in changes:
-        drawn: list[np.ndarray] = []
-        for board in boards:
-            rows = {row.system: row for row in board.rows if row.budget == budget}
-            if BASE not in rows or change not in rows:
-                continue
-            effect, points_R = effect_of(rows[BASE], rows[change], change)
-            found.append(effect)
-            drawn.append(points_R)
-        if len(drawn) > 1:
-            found.append(overall(change, [one for one in found if one.change == change], drawn))
-    return [replace(one, p=p) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
-
-
-def effect_of(base: Row, changed: Row, change: str) -> tuple[Effect, np.ndarray]:
-    """One task; and its resamples. R: resamples."""
-    scale = 100 if base.metric.partition("-")[0] in UNIT else 1
-    points_R = scale * difference_R(changed, base)
-    points = scale * (changed.value - base.value) * (1 if base.higher_is_better else -1)
-    return Effect(
-        change, base.task, base.metric, base.value, changed.value, points, *spread(points_R, points)
-    ), points_R
-
-
-def overall(change: str, own: Sequence[Effect], drawn: Sequence[np.ndarray]) -> Effect:
-    """The mean over tasks; their resamples are independent of each other."""
-    random = np.random.default_rng(1)
-    mean_R = np.mean([random.permutation(points_R) for points_R in drawn], axis=0)
-    points = float(np.mean([one.points for one in own]))
-    return Effect(change, OVERALL, f"mean of {len(own)}", None, None, points, *spread(mean_R, points))
-
-
-def spread(points_R: np.ndarray, points: float) -> tuple[float, float, float]:
-    """95 % interval and p-value of the paired bootstrap."""
-    finite = points_R[np.isfinite(points_R)]
-    if not len(finite) or not np.any(finite):
-        return points, points, 1.0
-    low, high = (float(edge) for edge in np.percentile(finite, [2.5, 97.5]))
-    return low, high, p_value(finite - finite.mean(), points)
-
-
-def page(text: str, base: str, effects: Sequence[Effect], boards: Sequence[Board]) -> str:
-    """What is printed, and kept."""
-    rows = [
-        [
-            *(one.change, one.task, one.metric),
-            *("" if value is None else f"{value:.2f}" for value in (one.base, one.value)),
-            *(f"{one.points:+.2f}", f"[{one.low:+.2f}, {one.high:+.2f}]", f"{one.p:.3f}"),
-        ]
-        for one in effects
-    ]
-    head = ["change", "task", "metric", "base", "changed", "points better", "95 %", "p (Holm)"]
-    results = [one for board in boards for row in board.rows for one in row.results]
-    machines = "; ".join(sorted({machine(one["environment"]) for one in results}))
-    seeds = sorted({one["seed"] for one in results})
-    said = f"Seeds {', '.join(map(str, seeds))}; measured on {machines}."
-    return f"# {text} against {base}\n\n{markdown_table(head, rows)}\n{said}\n"
 
 
 def plan(
@@ -175,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, metavar="N", help="default: the budget's")
     parser.add_argument("--jobs", type=int, metavar="N", help="cells at a time; default: a core each")
     parser.add_argument("--folder", type=Path, default=Path("runs") / "ablate", help="of runs, results and the page")
+    parser.add_argument("--keep", action="store_true", help="into the tree, for the page of all ablations")
     given = parser.parse_args(argv)
     try:
         return ablate(given, budgets[given.budget])
@@ -200,14 +114,22 @@ def ablate(given: argparse.Namespace, budget: Budget) -> int:
     if all(cell.state == "left out" for cell in cells if cell.system.name != BASE):
         raise ConfigError(next(cell.reason for cell in cells if cell.system.name != BASE))
     code = Matrix(cells, jobs=given.jobs or len(os.sched_getaffinity(0)), devices=(), logs=folder / "logs").run()
-    boards = boards_of(read_results(results))
-    found = effects_of(boards, changes, budget.name)
-    if not found:
+    left_out = dict.fromkeys(
+        f"{cell.task}, {cell.system.name}: {cell.reason}" for cell in cells if cell.state == "left out"
+    )
+    write_question(results, Question(name, given.change, tuple(changes), budget.name, tuple(left_out)))
+    found = read_ablation(results)
+    if not found.effects:
         return code or 1
-    text = page(given.change, name, found, boards)
+    text = markdown_section(found)
     print(text, end="")
-    (folder / "effects.md").write_text(text, encoding="utf-8")
-    print(f"page: {folder / 'effects.md'}", file=sys.stderr)
+    for ending, page in (("md", text), ("html", html_page([found]))):
+        (folder / f"effects.{ending}").write_text(page, encoding="utf-8")
+    print(f"pages: {folder / 'effects.md'}, {folder / 'effects.html'}", file=sys.stderr)
+    if given.keep:
+        kept = KEPT / folder.name
+        shutil.copytree(results, kept, ignore=shutil.ignore_patterns(".*"), dirs_exist_ok=True)
+        print(f"kept: {kept}; python -m benchmarks.leaderboard show", file=sys.stderr)
     return code
 
 

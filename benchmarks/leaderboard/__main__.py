@@ -15,8 +15,6 @@ from core.errors import ConfigError, UserError
 from tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
-TAKEN = 75
-"""Exit code of a cell that another process is at."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -105,7 +103,7 @@ def run(given: argparse.Namespace) -> int:
 
 def cell(given: argparse.Namespace) -> int:
     """One cell; its last line is what the matrix shows."""
-    from benchmarks.leaderboard.cell import CellFailed, CellTaken, floor_cells, train_cell
+    from benchmarks.leaderboard.cell import TAKEN, CellFailed, CellTaken, floor_cells, train_cell
     from benchmarks.leaderboard.matrix import said_of
 
     task = TASKS[given.task]

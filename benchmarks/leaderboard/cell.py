@@ -25,6 +25,8 @@ from core.settings import RunConfig
 from core.task import Task
 
 RUNS = Path("runs") / "leaderboard"
+TAKEN = 75
+"""Exit code of a cell that another process is at."""
 
 
 class CellFailed(Exception):

@@ -105,6 +105,28 @@ def bars(found: Sequence[Bar], title: str) -> str:
     return svg(width, height, body, title)
 
 
+def forest(found: Sequence[Bar], title: str) -> str:
+    """One point a line with its interval, about a line at nought."""
+    left, right, row = room([one.name for one in found]), 70.0, 22.0
+    width, height = left + 450, row * len(found) + 34
+    marks = ticks(min(0.0, *(one.low for one in found)), max(0.0, *(one.high for one in found)))
+
+    def at(value: float) -> float:
+        return left + (width - left - right) * (value - marks[0]) / (marks[-1] - marks[0])
+
+    body = [line(at(mark), 6, at(mark), height - 24, 'class="grid"' if mark else 'class="axis"') for mark in marks]
+    body += [text(at(mark), height - 8, f"{mark:+g}" if mark else "0", "middle", 'class="muted"') for mark in marks]
+    for number, one in enumerate(found):
+        y = 6 + row * number + row / 2
+        body += [
+            text(left - 8, y + 4, one.name, "end"),
+            line(at(one.low), y, at(one.high), y, 'class="ink" stroke-width="1.5"'),
+            f'<circle cx="{at(one.value):.1f}" cy="{y:.1f}" r="5" fill="{one.colour}"/>',
+            text(width - right + 12, y + 4, f"{one.value:+.{one.digits}f}"),
+        ]
+    return svg(width, height, body, title)
+
+
 def scatter(points: Sequence[Point], x_name: str, y_name: str, title: str) -> str:
     """Logarithmic across: cost; linear up: skill."""
     width, height, left, bottom = 640.0, 360.0, 60.0, 46.0

@@ -31,9 +31,12 @@ def markdown(
     anchors: Sequence[Anchor],
     published: Sequence[Published],
     remarks: str = "",
+    *,
+    ablations: bool = False,
 ) -> str:
     """The whole page."""
     parts = [HEAD, *([remarks] if remarks else [])]
+    parts += ["One change, all domains: [ablations](leaderboard/ablations.md).\n"] if ablations else []
     for one in overall:
         parts += [f"## Across tasks: {one.budget}\n", shows(one), across_table(one), hardware(one)]
     for board in boards:
@@ -84,7 +87,7 @@ def pair_sentence(found: Across, left: str, right: str) -> str:
 def across_table(found: Across) -> str:
     """Systems down, tasks across."""
     tasks = [board.task for board in found.boards]
-    head = ["system", "mean rank", "mean skill", "wins", "ties", "losses", "minutes", *tasks]
+    head = ["system", "tasks", "mean rank", "mean skill", "wins", "ties", "losses", "minutes", *tasks]
     rows = [standing_cells(one, tasks) for one in found.standings]
     return table(head, rows)
 
@@ -93,7 +96,15 @@ def standing_cells(one: Standing, tasks: Sequence[str]) -> list[str]:
     """One row; skill task by task."""
     counts = [str(one.wins), str(one.ties), str(one.losses)]
     skills = [number(one.skills.get(task), 3) for task in tasks]
-    return [one.system, number(one.rank, 2), number(one.skill, 3), *counts, number(one.minutes, 1), *skills]
+    return [
+        one.system,
+        str(len(one.skills)),
+        number(one.rank, 2),
+        number(one.skill, 3),
+        *counts,
+        number(one.minutes, 1),
+        *skills,
+    ]
 
 
 def board_table(board: Board, anchors: Sequence[Anchor]) -> str:

@@ -16,7 +16,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from benchmarks.leaderboard.cell import digest_of_test, done_already
+from benchmarks.leaderboard.cell import TAKEN, digest_of_test, done_already
 from benchmarks.leaderboard.store import Result, read_results
 from benchmarks.leaderboard.systems import FLOORS, Budget, System, config_of
 from core.errors import ConfigError, UserError
@@ -26,6 +26,8 @@ from core.settings import RunConfig
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = 2
 """A cell's exit code where its config cannot be: the row is left out, with the reason."""
+PATIENCE = 10.0
+"""Seconds until a cell that another process is at is looked at again."""
 MARKS = {"waiting": ".", "running": ">", "done": "+", "left out": "-", "failed": "!"}
 
 
@@ -117,6 +119,8 @@ class Matrix:
     def __init__(self, cells: list[Cell], *, jobs: int, devices: Sequence[str], logs: Path) -> None:
         self.cells, self.jobs, self.devices, self.logs = cells, jobs, list(devices), logs
         self.running: list[Running] = []
+        self.elsewhere: list[tuple[float, Cell]] = []
+        """Cells that another process is at, and when to look again: another `run`, or what a killed one left."""
         self.begun = time.monotonic()
         self.drawn = 0
 
@@ -129,8 +133,12 @@ class Matrix:
         total, done = len(self.cells), sum(cell.state == "done" for cell in self.cells)
         self.tell(f"{total} cells, {done} of them done already; {self.jobs} at a time")
         waiting = [cell for cell in self.cells if cell.state == "waiting"]
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            while waiting or self.running:
+            while waiting or self.running or self.elsewhere:
+                now = time.monotonic()
+                waiting += [cell for since, cell in self.elsewhere if since <= now]
+                self.elsewhere = [(since, cell) for since, cell in self.elsewhere if since > now]
                 while waiting and len(self.running) < self.jobs:
                     self.start(waiting.pop(0))
                 self.draw()
@@ -140,6 +148,8 @@ class Matrix:
         except KeyboardInterrupt:
             self.stop()
             return 130
+        finally:
+            signal.signal(signal.SIGTERM, before)
         print(self.picture(), file=sys.stderr)
         return 1 if any(cell.state == "failed" for cell in self.cells) else 0
 
@@ -170,6 +180,11 @@ class Matrix:
         lines = one.log.read_text(encoding="utf-8", errors="replace").splitlines()
         last = next((line for line in reversed(lines) if line.strip()), "")
         cell.seconds = time.monotonic() - one.begun
+        if code == TAKEN:
+            cell.state = "waiting"
+            self.elsewhere.append((time.monotonic() + PATIENCE, cell))
+            self.tell(f"{cell.name}: another process is at it; waiting for it")
+            return
         if code == 0:
             cell.state, cell.said = "done", last
         else:

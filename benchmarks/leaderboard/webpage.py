@@ -47,6 +47,8 @@ def webpage(
     anchors: Sequence[Anchor],
     published: Sequence[Published],
     remarks: str = "",
+    *,
+    ablations: bool = False,
 ) -> str:
     """The whole page."""
     names = sorted({row.system for board in boards for row in board.rows})
@@ -56,7 +58,7 @@ def webpage(
         " digest of the records and the metric's signature agree. Intervals are 95 % bootstraps. A win is a paired bootstrap"
         " over records and seeds at 0.05 after Holm's correction over all pairs, which most seeds show by themselves"
         " (Holm's correction over seeds) and none contradicts. Skill = (score - floor) / (reference - floor).</p>",
-        links(boards, overall, published=bool(published)),
+        links(boards, overall, published=bool(published), ablations=ablations),
     ]
     parts += [f"<p>{escape(remarks.strip())}</p>"] if remarks else []
     for one in overall:
@@ -73,12 +75,13 @@ def webpage(
     return document("Transduce: leaderboard", parts, FILTERING)
 
 
-def links(boards: Sequence[Board], overall: Sequence[Across], *, published: bool) -> str:
-    """To every section."""
+def links(boards: Sequence[Board], overall: Sequence[Across], *, published: bool, ablations: bool) -> str:
+    """To every section, and to the page beside."""
     found = [(f"across-{one.budget}", f"across tasks: {one.budget}") for one in overall]
     found += [("rows", "all rows"), *((anchor_name(board), board.name) for board in boards)]
     found += [("published", "published results")] if published else []
-    return "<nav>" + "".join(f'<a href="#{name}">{escape(said)}</a>' for name, said in found) + "</nav>"
+    beside = '<a href="ablations.html">ablations</a>' if ablations else ""
+    return "<nav>" + "".join(f'<a href="#{name}">{escape(said)}</a>' for name, said in found) + beside + "</nav>"
 
 
 def anchor_name(board: Board) -> str:
@@ -89,12 +92,12 @@ def anchor_name(board: Board) -> str:
 def across_section(found: Across, names: Sequence[str]) -> list[str]:
     """Standings, the critical-difference diagram, skill by cost."""
     tasks = [board.task for board in found.boards]
-    head = ["system", "mean rank", "mean skill", "wins", "ties", "losses", "minutes", *tasks]
+    head = ["system", "tasks", "mean rank", "mean skill", "wins", "ties", "losses", "minutes", *tasks]
     rows: list[tuple[str, list[Cell]]] = [
         (
             "",
             [
-                *((one.system, one.system), shown(one.rank, 2), shown(one.skill, 3)),
+                *((one.system, one.system), shown(len(one.skills), 0), shown(one.rank, 2), shown(one.skill, 3)),
                 *(shown(count, 0) for count in (one.wins, one.ties, one.losses)),
                 *(shown(one.minutes, 1), *(shown(one.skills.get(task), 3) for task in tasks)),
             ],

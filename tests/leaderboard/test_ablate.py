@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ablate import OVERALL, base_name, changes_of, effects_of, main, page
+from benchmarks.ablate import base_name, changes_of, main
+from benchmarks.leaderboard.ablations import Ablation, Question, html_page, markdown_page, read_ablation, write_question
 from benchmarks.leaderboard.boards import boards_of
+from benchmarks.leaderboard.effects import OVERALL, effects_of
+from benchmarks.leaderboard.pages import pages
+from benchmarks.leaderboard.store import write_result
 from core.errors import ConfigError
 from tests.conftest import ROOT
 from tests.leaderboard.results import Errors, answers, result
@@ -42,8 +46,31 @@ def test_effects_are_points_for_the_better_with_their_intervals() -> None:
     assert found[2].points == pytest.approx((found[0].points + found[1].points) / 2)
     widths = [one.high - one.low for one in found]
     assert widths[2] < min(widths[:2]), "the mean of two tasks is surer than either"
-    text = page(f"{change}", "tiny", found, boards)
+    text = markdown_page([Ablation(Question("tiny", change, (change,), "smoke"), tuple(boards))])
+    assert f"## {change} against tiny" in text
     assert f"| {change} | {OVERALL} | mean of 2 |" in text
+
+
+def test_kept_ablations_are_pages_of_the_board(tmp_path: Path) -> None:
+    change = "model.width=64"
+    folder = tmp_path / "kept" / "width"
+    for task, at in (("roman", 1), ("translation", 5)):
+        for seed in (1, 2):
+            write_result(result("base", answers(0.5, seed=at), task=task, seed=seed), folder)
+            write_result(result(change, answers(0.8, seed=at + seed), task=task, seed=seed), folder)
+    question = Question("tiny", change, (change,), "smoke", ("summarization, x: cannot be",))
+    write_question(folder, question)
+    assert read_ablation(folder).question == question
+    made = pages(tmp_path / "none", ablations=tmp_path / "kept")
+    text, page = made["leaderboard/ablations.md"], made["leaderboard/ablations.html"]
+    assert "(leaderboard/ablations.md)" in made["leaderboard.md"]
+    assert 'href="ablations.html"' in made["leaderboard/index.html"]
+    assert f"| {change} | roman | exact@1 |" in text
+    assert "| 2/2 |" in text, "both seeds show it by themselves"
+    assert "* left out: summarization, x: cannot be" in text
+    assert page.count("<circle") == 3, "two tasks and their mean"
+    assert page == html_page([read_ablation(folder)])
+    assert "leaderboard/ablations.md" not in pages(tmp_path / "none", ablations=tmp_path / "none")
 
 
 def test_no_change_has_no_effect() -> None:
@@ -67,3 +94,4 @@ def test_a_change_is_trained_on_two_domains(tmp_path: Path, capsys: pytest.Captu
     assert "| train.steps=10 | roman | exact@1 |" in said
     assert "| train.steps=12 | all | mean of 2 |" in said
     assert next(tmp_path.glob("*/effects.md")).read_text(encoding="utf-8") in said
+    assert "<circle" in next(tmp_path.glob("*/effects.html")).read_text(encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -122,34 +121,3 @@ def test_systems_nearer_than_the_critical_difference_are_joined() -> None:
     assert critical_difference(ranked, 1.0, "t").count('stroke-width="5"') == 1
     assert critical_difference(ranked, 0.1, "t").count('stroke-width="5"') == 0
     assert critical_difference(ranked, 3.0, "t").count('stroke-width="5"') == 1
-
-
-@pytest.mark.slow
-def test_a_browser_sorts_and_filters(results: Path, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium")
-    page = pages(results)["leaderboard/index.html"]
-    script = """<script>
-    const rows=()=>[...document.querySelectorAll("#all tbody tr")].filter(one=>!one.hidden).map(one=>one.cells[0].textContent);
-    const said=[document.getElementById("count").textContent];
-    const task=document.getElementById("task");task.value="roman";task.dispatchEvent(new Event("input"));
-    said.push(document.getElementById("count").textContent);
-    const score=document.querySelectorAll("#all th button")[7];
-    score.click();said.push(rows().join());score.click();said.push(rows().join());
-    document.body.dataset.said=said.join("; ");</script></body>"""
-    file = tmp_path / "page.html"
-    file.write_text(page.replace("</body>", script), encoding="utf-8")
-    command = [
-        browser,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--dump-dom",
-    ]
-    done = subprocess.run([*command, file.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r'data-said="([^"]*)"', done.stdout)
-    assert found is not None
-    up, down = "floor-copy,rnn-attention,transformer", "transformer,rnn-attention,floor-copy"
-    assert found[1] == f"9 rows; 3 rows; {up}; {down}"

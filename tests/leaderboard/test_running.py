@@ -17,6 +17,7 @@ from benchmarks.leaderboard.matrix import Planner
 from benchmarks.leaderboard.store import read_results
 from benchmarks.leaderboard.systems import System, chosen, config_of, table
 from core.config_toml import load
+from core.errors import ConfigError
 from core.run.prepared import read_split
 from core.scaffold import scaffold
 from core.settings import run_config
@@ -48,6 +49,10 @@ def test_every_system_of_the_table_has_a_config_on_every_task() -> None:
     for name in TASKS.names():
         for system in chosen([]):
             if system.name == "floors":
+                continue
+            if (name, system.name) == ("speech_to_text", "transformer-copy"):  # sound has no words to copy
+                with pytest.raises(ConfigError, match="copy"):
+                    config_of(TASKS[name], system, budget, 3)
                 continue
             cfg = config_of(TASKS[name], system, budget, 3)
             assert cfg.seed == 3

@@ -23,6 +23,7 @@ from core.data.noise import listed
 from core.data.text_noise import TEXT_NOISES
 from core.errors import ConfigError, DataError, Interrupted, UserError
 from core.flags import HELP, SHELLS, Flag, Words, taken_apart
+from core.idle import refuse_idle
 from core.looking import LOOKING
 from core.nearest import did_you_mean
 from core.settings import RunConfig, run_config
@@ -133,6 +134,7 @@ def train_arguments(task: Task[Any], words: Words) -> TrainArguments:
     else:
         path = given or default_config(task)
         config = load(kind, path, overrides)
+        refuse_idle(config)
     return TrainArguments(config, run, resume, asked, words.on("--dry-run"), path)
 
 

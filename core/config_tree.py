@@ -199,9 +199,9 @@ class Reader:
     def meant(self, key: str, kind: type, prefix: str) -> str:
         """The nearest key of the same table, then one of that name elsewhere, then the nearest of all."""
         name, siblings, known = key.rsplit(".", 1)[-1], list(slots_of(kind)), list(fields_of(self.root))
-        for field in known:
-            if field.key == key and field.when:
-                return f"no such key here; it needs {field.when}"
+        if needed := " or ".join(dict.fromkeys(field.when for field in known if field.key == key and field.when)):
+            why = getattr(kind, "LACKS", {}).get(name)
+            return f"no such key here{f', for {why}' if why else ''}; it needs {needed}"
         elsewhere = [field.key for field in known if field.key.rsplit(".", 1)[-1] == name]
         close = nearest(name, siblings)
         whole = nearest(key, [field.key for field in known], cutoff=0.75)

@@ -14,6 +14,7 @@ from typing import Any
 from core.config_toml import Loaded, is_override, load
 from core.errors import ConfigError, DataError
 from core.flags import Flag, Words
+from core.idle import refuse_idle
 from core.nearest import did_you_mean
 from core.settings import RunConfig, run_config
 from core.task import Task
@@ -63,7 +64,7 @@ def run_folder(task: Task[Any], rest: Sequence[str], overrides: Sequence[str]) -
             raise ConfigError(
                 f"{one}: a trained run keeps its [{key.split('.')[0]}]; what may change: {', '.join(may)}"
             )
-    stored_config(task, path / "config.toml", overrides)
+    refuse_idle(stored_config(task, path / "config.toml", overrides), typed_only=True)
     return path
 
 

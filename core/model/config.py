@@ -6,7 +6,7 @@ What stands on the encoder is the same for all: see heads.py for what goes toget
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from core.config import AtLeast0, AtLeast1, Dropout, Impossible, Share, config
 from core.data.answerable import Head
@@ -17,6 +17,12 @@ from core.model.heads import check_heads, copying
 @config
 class TransformerConfig:
     """An encoder-decoder of attention blocks (Vaswani et al., 2017)."""
+
+    LACKS: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("attention", "attention_heads", "attention_window"), "every block has attention: model.heads"),
+        **dict.fromkeys(("cell", "bridge", "feeding", "bidirectional", "reverse_source"), "it has no cells"),
+    }
+    """Keys of other kinds, and why they are none of this one."""
 
     kind: Literal["transformer"] = "transformer"
     width: AtLeast1 = 256
@@ -124,6 +130,19 @@ class TransformerConfig:
 class RNNConfig:
     """A recurrent encoder-decoder (Cho et al., 2014; Sutskever et al., 2014), with attention (Bahdanau et al., 2015) or without."""
 
+    LACKS: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("positions", "learned_positions"), "cells know a place by what they have read before it"),
+        **dict.fromkeys(("encoder_window", "global_symbols", "kv_heads"), "its encoder has no attention to change"),
+        **dict.fromkeys(
+            ("heads", "encoder_heads"), "its attention has heads only as multi_head: model.attention_heads"
+        ),
+        **dict.fromkeys(("norm", "norm_place"), "its layers are cells without norms"),
+        **dict.fromkeys(("inner", "encoder_inner", "activation"), "its layers have no feed-forward blocks"),
+        **dict.fromkeys(("encoder", "kernel"), "its encoder is made of cells"),
+        "layer_drop": "what a cell carries goes through every layer",
+    }
+    """Keys of other kinds, and why they are none of this one."""
+
     kind: Literal["rnn"] = "rnn"
     cell: Literal["gru", "lstm", "rnn"] = "gru"
     """The recurrent unit, of encoder and decoder alike: gated (Cho et al., 2014), with a memory cell (Hochreiter & Schmidhuber,
@@ -206,6 +225,15 @@ class RNNConfig:
 @config
 class ConvConfig:
     """A convolutional encoder-decoder with attention in every layer of the decoder (Gehring et al., 2017)."""
+
+    LACKS: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("encoder_window", "global_symbols"), "its encoder sees a window as it is: model.kernel"),
+        **dict.fromkeys(("attention", "attention_heads", "attention_window"), "each of its layers has one attention"),
+        **dict.fromkeys(("cell", "bridge", "feeding", "bidirectional", "reverse_source"), "it has no cells"),
+        **dict.fromkeys(("norm", "norm_place"), "its layers have gates in place of norms"),
+        **dict.fromkeys(("inner", "encoder_inner", "activation"), "its layers have no feed-forward blocks"),
+    }
+    """Keys of other kinds, and why they are none of this one."""
 
     kind: Literal["conv"] = "conv"
     width: AtLeast1 = 256

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from core.codec.types import Codecs, Encoded, as_encoded
+from core.config import Impossible
 from core.data.alignable import too_short
 from core.data.copying import with_copies
 from core.data.encode import EncodedSplit, encode_split, place
@@ -166,7 +167,10 @@ def make_model(task: Task[Any], cfg: RunConfig, codecs: Codecs) -> Seq2Seq:
     """The model of a config, freshly initialised by its seed."""
     check(cfg.model.ctc, cfg.search)
     features = task.features(cfg.task, codecs) if task.features else None
-    model = build(cfg.model, codecs, features=features, seed=cfg.seed)
+    try:
+        model = build(cfg.model, codecs, features=features, seed=cfg.seed)
+    except Impossible as error:
+        raise error if error.field.startswith("model.") else Impossible(f"model.{error.field}", error.reason) from None
     return adapted(model, cfg.train.lora, cfg.train.lora_alpha, seed=cfg.seed)
 
 

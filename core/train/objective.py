@@ -84,7 +84,7 @@ class Objective:
             raise Impossible("train.target_word_dropout", f"{follows}, which must not be hidden: use 0")
         if isinstance(model.front, FrameFront) and cfg.word_dropout:
             raise Impossible("train.word_dropout", "this task's sources are frames, not words: use 0")
-        if model.ctc_weight == 1.0 and not self.plain:
+        if model.ctc_weight == 1.0 and (not self.plain or cfg.adversarial):
             raise Impossible("train", "model.ctc = 1 trains no decoder, which these switches are about: set them off")
 
     def __call__(self, batch: Batch, step: int) -> Tensor:

@@ -207,8 +207,8 @@ def test_resuming_far_out_costs_one_window(monkeypatch: pytest.MonkeyPatch) -> N
     size = 2_000_000
     ids = Ragged(np.full(size, 5, np.int32), np.arange(size + 1))
     batches = TrainBatches(Examples(ids, ids), BatchConfig(tokens=4096, window=8192), 1)
-    plan, planned = batches.plan, list[tuple[int, int]]()
-    monkeypatch.setattr(batches, "plan", lambda epoch, window: planned.append((epoch, window)) or plan(epoch, window))
+    drawn, planned = batches.drawn, list[tuple[int, int]]()
+    monkeypatch.setattr(batches, "drawn", lambda epoch, window: planned.append((epoch, window)) or drawn(epoch, window))
     after, batch = next(batches.batches(Cursor(3, 200, 2)))
     assert planned == [(3, 200)]
     assert after == Cursor(3, 200, 3)

@@ -9,10 +9,11 @@ from core.codec.places import PlaceTokenizer
 from core.codec.regex import RegexTokenizer
 from core.codec.subword import SubwordTokenizer
 from core.codec.types import Codec, Codecs
+from core.codec.wordpiece import WordPieceTokenizer
 from core.codec.words import WordTokenizer
 from core.errors import DataError
 
-CODECS: tuple[type[Codec], ...] = (RegexTokenizer, SubwordTokenizer, WordTokenizer, PlaceTokenizer)
+CODECS: tuple[type[Codec], ...] = (RegexTokenizer, SubwordTokenizer, WordTokenizer, WordPieceTokenizer, PlaceTokenizer)
 """Core's own; a task adds `codec_types`."""
 
 

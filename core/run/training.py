@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from core.errors import ConfigError, Interrupted
 from core.record import Prediction, Record
 from core.run.answering import Answerer, Stopped
 from core.run.card import card
+from core.run.confidence import keep_temperature
 from core.run.costs import cost_of
 from core.run.dry import dry_run
 from core.run.folder import (
@@ -53,6 +55,7 @@ from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, swee
 from core.train.environment import check_resume, describe
 from core.train.lock import alone
 from core.train.log import Log
+from core.train.published import say, take_encoder
 from core.train.risk import Risk
 from core.train.signals import StopSignals
 from core.train.trainer import Trainer, choose_precision
@@ -61,10 +64,12 @@ if TYPE_CHECKING:
     from core.cli import TrainArguments
 
 RUNS = Path("runs")
+Judge = Callable[[int, float], bool]
+"""(step, the first metric on dev, the higher the better) -> whether it is worth going on."""
 
 
-def train(task: Task[Any], arguments: TrainArguments) -> int:
-    """Train, or go on training, or show what would be trained."""
+def train(task: Task[Any], arguments: TrainArguments, *, judge: Judge | None = None) -> int:
+    """Train, or go on training, or show what would be trained. Where `judge` says no, it ends as SIGUSR1 would have it end."""
     folder, cfg, going_on = open_run(task, arguments)
     if folder.finished:
         print(f"{folder.path} is finished: nothing to resume. Evaluate it, or train a new run", file=sys.stderr)
@@ -84,6 +89,7 @@ def train(task: Task[Any], arguments: TrainArguments) -> int:
         if not going_on:  # nothing is written before all of it could be built
             training.folder = claimed(folder, named=arguments.run is not None)
             held.enter_context(alone(training.folder.path))
+        training.judge = judge
         training.run()
     return 0
 
@@ -156,6 +162,11 @@ class Training:
         self.model = make_model(task, cfg, data.codecs).to(device)
         self.origin = origin
         self.begun = begin(origin, stored.facts.get("begun") if stored else None, task, cfg, self.model, data)
+        self.encoder_from: dict[str, Any] | None = None
+        if cfg.train.init_encoder and stored is not None:
+            self.encoder_from = read_json(folder.facts).get("encoder_from")
+        elif cfg.train.init_encoder:
+            self.encoder_from = say(take_encoder(self.model, data.codecs, cfg.train.init_encoder), data.codecs)
         batches = TrainBatches(data.encoded.examples, cfg.batch, cfg.seed, encode=data.augmented, mixture=data.mixture)
         teacher = teacher_of(task, cfg.train.teacher, data.codecs, device)
         self.metrics: Sequence[Metric] = task.metrics(cfg.task)
@@ -168,6 +179,7 @@ class Training:
         )
         self.watched = watched_records(data.dev.records, cfg.train.evaluate_records)
         self.started = time.time()
+        self.judge: Judge | None = None
         if stored is not None:
             put_weights(self.model, stored.weights, str(folder.last))
             self.trainer.restore(stored.trainer, stored.facts)
@@ -212,6 +224,7 @@ class Training:
                 **mixed_facts(self.cfg.data, self.data.mixture),
                 **size,
                 "begun": self.begun,
+                "encoder_from": self.encoder_from,
                 "seed": self.cfg.seed,
                 "environment": self.facts,
             },
@@ -252,6 +265,8 @@ class Training:
             trainer.note(value)
             if best:
                 self.save(self.folder.best, first)
+        if self.judge is not None and not self.judge(trainer.step, value):
+            self.signals.ask(signal.SIGUSR1)
         return value
 
     def decode(self, records: Sequence[Record]) -> list[Prediction] | None:
@@ -301,6 +316,14 @@ class Training:
                 print(f"\nstopped before the last evaluation; go on with: {self.resume_command()}", file=sys.stderr)
                 raise Interrupted(signal or 2)
         seconds = time.perf_counter() - begun
+        keep_temperature(
+            self.folder,
+            self.model,
+            self.data.codecs,
+            self.data.dev.records,
+            longest=self.cfg.batch.longest,
+            sha256=self.data.dev.sha256,
+        )
         skipped: dict[str, str] = {}
         scores = score(predictions, self.metrics, skipped=skipped)
         tree: dict[str, Any] = {

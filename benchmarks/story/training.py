@@ -1,0 +1,51 @@
+"""Climbing the ladder: each rung is trained as anyone would, into an ordinary run folder, and one that is finished is left alone."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from benchmarks.story.rungs import BASE, Budget, Rung, config_of, overrides
+from core.cli import dispatch
+from core.config_toml import load
+from core.config_tree import differences
+from core.errors import ConfigError
+from core.run.folder import RunFolder
+from core.settings import run_config
+from core.task import Task
+
+
+def trained(task: Task[Any], rung: Rung, budget: Budget, folder: RunFolder) -> int:
+    """Train, or go on where it was broken off; the exit code of `train`."""
+    if folder.finished:
+        same_config(task, rung, budget, folder)
+        print(f"{rung.name}: trained already, {folder.path}", file=sys.stderr)
+        return 0
+    forget_a_false_start(folder)
+    folder.path.parent.mkdir(parents=True, exist_ok=True)
+    words = [str(BASE), *overrides(rung, budget), "--run", str(folder.path), "--resume"]
+    return dispatch("train", lambda: task, task.name, words)
+
+
+def same_config(task: Task[Any], rung: Rung, budget: Budget, folder: RunFolder) -> None:
+    """A run of another ladder is no rung of this one."""
+    stored = load(run_config(task.config), folder.config, ()).config
+    if changed := differences(stored, config_of(rung, budget)):
+        said = "; ".join(f"{key}: {old!r} -> {new!r}" for key, old, new in changed)
+        raise ConfigError(
+            f"{folder.path}: trained with another config ({said}); name another folder with --runs, or remove it"
+        )
+
+
+def forget_a_false_start(folder: RunFolder) -> None:
+    """Killed before its config was written, a run leaves an empty folder of checkpoints."""
+    if not folder.config.exists():
+        with suppress(OSError):
+            folder.checkpoints.rmdir()
+
+
+def run_folder(runs: Path, rung: Rung) -> RunFolder:
+    """Where a rung is."""
+    return RunFolder(runs / rung.name)

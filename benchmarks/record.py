@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 BAD = ROOT / "benchmarks" / "bad_inputs"
 ANSWERS = 3
+PARTS = ("train", "evaluate", "predict", "refuse")
 MARK = re.compile(
     r"^<!-- (benchmarks/results/[\w/.-]+\.txt)(?::(\w+))? -->\n```text\n(.*?)^```\n", re.MULTILINE | re.DOTALL
 )
@@ -68,25 +69,62 @@ class Session:
         return "\n".join(f"# {part}\n" + "\n".join(lines) for part, lines in self.parts.items())
 
 
-def record(name: str, config: Path, run: Path, by: str = "") -> None:
-    """All four parts, and the three files; scores are broken down `by` a bin of the task, where one is named."""
-    session = Session()
+def record(name: str, config: Path, run: Path, by: str = "", again: Sequence[str] = ()) -> None:
+    """All four parts, and the three files; scores are broken down `by` a bin of the task, where one is named.
+
+    `again` names the parts to be done once more by a run that is recorded; the others stay as they were.
+    """
     results = RESULTS / name
     results.mkdir(parents=True, exist_ok=True)
     json_path = results / f"{config.stem}.json"
+    session = recorded(results / config.stem, again) if again else Session()
+    parts = again or PARTS
     here, settings = inside(run), inside(config)
     shown_config = f" {settings}" if config.stem != "default" else ""
+    if "train" in parts:
+        train(session, name, run, f"{shown_config} --run {here}", config)
+    if "evaluate" in parts:
+        session.run(
+            "evaluate",
+            f"python -m tasks.{name}.evaluate {here} --split test{f' --by {by}' if by else ''}",
+            [f"tasks.{name}.evaluate", here, "--split", "test", "--json", json_path, *(["--by", by] if by else [])],
+        )
+    if "predict" in parts:
+        ask(session, name, run)
+    bad_files = sorted((BAD / name).iterdir()) if (BAD / name).is_dir() and "refuse" in parts else ()
+    for bad in bad_files:
+        place = inside(bad)
+        session.run(
+            "refuse", f"python -m tasks.{name}.predict {here} {place}", [f"tasks.{name}.predict", here, place], 3
+        )
+    (results / f"{config.stem}.txt").write_text(session.text())
+    (results / f"{config.stem}.run.json").write_text(json.dumps(cost(run, session), indent=1) + "\n")
+
+
+def recorded(stem: Path, again: Sequence[str]) -> Session:
+    """What was kept of a session, without the parts that are done again."""
+    texts = sections(stem.with_name(f"{stem.name}.txt").read_text() + "\n")
+    seconds: dict[str, float] = json.loads(stem.with_name(f"{stem.name}.run.json").read_text())["wall_seconds"]
+    session = Session(seconds={part: value for part, value in seconds.items() if part not in again})
+    for part in PARTS:  # in this order, whichever are done again
+        session.parts[part] = [] if part in again else texts.get(part, "").removesuffix("\n").split("\n")
+    return session
+
+
+def train(session: Session, name: str, run: Path, shown: str, config: Path) -> None:
+    """A run that is trained already is taken as it is."""
+    here = inside(run)
     if not (run / "metrics.json").exists():
         session.run(
             "train",
-            f"python -m tasks.{name}.train{shown_config} --run {here}",
+            f"python -m tasks.{name}.train{shown}",
             [f"tasks.{name}.train", config, "--run", here, *(["--resume"] if run.exists() else [])],
         )
-    session.run(
-        "evaluate",
-        f"python -m tasks.{name}.evaluate {here} --split test{f' --by {by}' if by else ''}",
-        [f"tasks.{name}.evaluate", here, "--split", "test", "--json", json_path, *(["--by", by] if by else [])],
-    )
+
+
+def ask(session: Session, name: str, run: Path) -> None:
+    """Some test records, answered."""
+    here = inside(run)
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder) / "inputs.jsonl"
         inputs.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in asked(name, run)))
@@ -98,13 +136,6 @@ def record(name: str, config: Path, run: Path, by: str = "") -> None:
         )
         shown = [line for line in answers.splitlines() if line.startswith("{")]
         session.parts["predict"] = list(told(shown, [json.loads(line) for line in inputs.read_text().splitlines()]))
-    for bad in sorted((BAD / name).iterdir()) if (BAD / name).is_dir() else ():
-        place = inside(bad)
-        session.run(
-            "refuse", f"python -m tasks.{name}.predict {here} {place}", [f"tasks.{name}.predict", here, place], 3
-        )
-    (results / f"{config.stem}.txt").write_text(session.text())
-    (results / f"{config.stem}.run.json").write_text(json.dumps(cost(run, session), indent=1) + "\n")
 
 
 def inside(path: Path) -> Path:
@@ -169,12 +200,21 @@ def renewed(name: str, part: str | None) -> str:
     """The block that a mark asks for: the whole session, or a part of it."""
     content = (ROOT / name).read_text()
     if part is not None:
-        sections = dict(re.findall(r"^# (\w+)\n(.*?)(?=^# \w+\n|\Z)", content, re.MULTILINE | re.DOTALL))
-        if part not in sections:
-            raise SystemExit(f"{name} has no part {part}; it has {', '.join(sections)}")
-        content = shortened(sections[part].strip("\n") + "\n")
+        found = sections(content)
+        if part not in found:
+            raise SystemExit(f"{name} has no part {part}; it has {', '.join(found)}")
+        content = shortened(found[part].strip("\n") + "\n")
     mark = f"{name}:{part}" if part else name
     return f"<!-- {mark} -->\n```text\n{content}```\n"
+
+
+def sections(content: str) -> dict[str, str]:
+    """The parts of a session that was kept."""
+    return dict(
+        re.findall(
+            rf"^# ({'|'.join(PARTS)})\n(.*?)(?=^# (?:{'|'.join(PARTS)})\n|\Z)", content, re.MULTILINE | re.DOTALL
+        )
+    )
 
 
 def shortened(content: str) -> str:
@@ -198,6 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("config", nargs="?", type=Path, help="default: configs/TASK/default.toml")
     parser.add_argument("--run", type=Path, help="its run folder, trained already or to be trained")
     parser.add_argument("--by", default="", help="break the scores down by this, as `evaluate --by` does")
+    parser.add_argument("--again", action="append", choices=PARTS, default=[], help="only this part of a recorded run")
     parser.add_argument("--fill", action="store_true", help="only renew the blocks of the documentation")
     given = parser.parse_args(argv)
     if given.task:
@@ -206,7 +247,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = (given.config or ROOT / "configs" / given.task / "default.toml").resolve()
         if not config.is_file():
             parser.error(f"{config}: no such file")
-        record(given.task, config, (given.run or ROOT / "runs" / given.task / config.stem).resolve(), given.by)
+        record(
+            given.task, config, (given.run or ROOT / "runs" / given.task / config.stem).resolve(), given.by, given.again
+        )
     elif not given.fill:
         parser.error("name a task, or --fill")
     for page in pages():

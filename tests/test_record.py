@@ -34,6 +34,13 @@ def test_a_session_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for part in ("# train\n$ python -m tasks.roman.train", "# evaluate\n", "# predict\nsource  ", "# refuse\n"):
         assert part in said
     assert "(exit 3)" in said
+    record.record("roman", config, tmp_path / "run", again=["predict"])
+    assert (results / "short.txt").read_text() == said, "a part done again leaves the others as they were"
+    record.record("roman", config, tmp_path / "run", again=["refuse"])
+    assert (results / "short.txt").read_text() == said
+    assert (
+        json.loads((results / "short.run.json").read_text())["wall_seconds"]["train"] == spent["wall_seconds"]["train"]
+    )
     page = tmp_path / "page.md"
     monkeypatch.setattr(record, "ROOT", tmp_path)
     (tmp_path / "benchmarks").mkdir()

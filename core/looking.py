@@ -29,7 +29,8 @@ class ReportArguments:
 class CompareArguments:
     """What `compare` was told."""
 
-    runs: tuple[Path, Path]
+    runs: tuple[Path, ...]
+    """Two or more; each is compared with the first."""
     split: Literal["dev", "test"]
     output: Path | None
     """None: the scores alone, no page."""
@@ -71,11 +72,10 @@ def report(task: Task[Any], words: Words) -> int:
 def compare(task: Task[Any], words: Words) -> int:
     """Read, check, and go."""
     overrides, rest = settings(words.plain)
-    first = run_folder(task, rest[:1], overrides)
-    if len(rest) != 2:
-        raise ConfigError(f"compare needs two runs, RUN_A and RUN_B, not {len(rest)}")
-    second = run_folder(task, rest[1:], overrides)
-    arguments = CompareArguments((first, second), split_of(words), words.path("--output"), overrides)
+    runs = [run_folder(task, rest[n : n + 1], overrides) for n in range(max(len(rest), 1))]
+    if len(rest) < 2:
+        raise ConfigError(f"compare needs two runs or more, RUN_A and RUN_B, not {len(rest)}")
+    arguments = CompareArguments(tuple(runs), split_of(words), words.path("--output"), overrides)
     from core.run.comparing import compare
 
     return compare(task, arguments)
@@ -112,10 +112,13 @@ LOOKING: dict[str, Verb] = {
         report,
     ),
     "compare": Verb(
-        "Compare two runs on the same records: wins and losses, significance, settings, cost.",
-        "RUN_A RUN_B [key=value ...] [flags]",
+        "Compare runs on the same records: wins and losses, significance, beliefs, settings, cost.",
+        "RUN_A RUN_B [RUN_C ...] [key=value ...] [flags]",
         (SPLIT, Flag("--output", "write a page there as well", "OUT")),
-        ("A difference is tested by paired approximate randomisation. Both runs answer the data of RUN_A.",),
+        (
+            "A difference is tested by paired approximate randomisation. All runs answer the data of RUN_A, and each",
+            "is set against RUN_A; with --output also exposure bias and calibration of all, in one table each.",
+        ),
         ("runs/first runs/second", "runs/first runs/second --split test --output compared.html"),
         compare,
     ),

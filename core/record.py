@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -44,6 +45,13 @@ class Hypothesis:
     finish: Finish = "end"
     frames: tuple[tuple[int, int], ...] = ()
     """Where each token was heard, as frames [begin, end) of the source; with `search.align` only."""
+    probabilities: tuple[float, ...] = ()
+    """Of the tokens of `logp`, at the temperature that was fitted on dev; empty where none was, or nobody asked."""
+
+    @property
+    def confidence(self) -> float | None:
+        """How probable the whole answer is, by those."""
+        return math.prod(self.probabilities) if self.probabilities else None
 
     @property
     def total(self) -> float:

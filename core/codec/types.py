@@ -83,6 +83,16 @@ class Featurizer(Codec, Protocol):
     def encode(self, value: Any) -> Encoded: ...
 
 
+@runtime_checkable
+class Timed(Featurizer, Protocol):
+    """One whose frames are stretches of time, so that pictures and alignments can be told in seconds."""
+
+    @property
+    def frame_seconds(self) -> float:
+        """From one frame to the next."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Codecs:
     """The two sides of a task. One object on both sides means a shared vocabulary, whose embeddings can be tied."""

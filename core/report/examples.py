@@ -10,7 +10,11 @@ from html import escape
 from typing import Any
 
 from core.record import Prediction
+from core.report.links import linked
+from core.report.words import Aligned
 
+ALIGNED = "aligned"
+"""Of a record's meta: its words beside the output's (core.report.words.Aligned), where a page has asked the model."""
 LONGEST = 2000
 """Characters of a text that are shown."""
 PIECE = re.compile(r"(\s*)(\w+|[^\w\s])")
@@ -54,7 +58,10 @@ def example(prediction: Prediction, said: str, present: Callable[[Prediction], s
         body = f'<div class="domain">{present(prediction)}</div>{listed(target)}'
     else:
         output = marked(prediction.output, as_text(record.target)) if target else escape(as_text(prediction.output))
-        body = listed([("source", escape(as_text(record.source))), *target, ("output", output or "<em>(empty)</em>")])
+        aligned = record.meta.get(ALIGNED)
+        drawn = linked(aligned) if isinstance(aligned, Aligned) else ""
+        said = [("source", escape(as_text(record.source))), *target, ("output", output or "<em>(empty)</em>")]
+        body = drawn + listed(said)
     return f'<div class="example">{head}{body}</div>'
 
 

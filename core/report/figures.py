@@ -21,7 +21,8 @@ def figure(chart: Chart | HeatMap) -> Figure:
     except ImportError:
         raise ConfigError("figures need matplotlib: pip install 'transduce[report]'") from None
     if isinstance(chart, HeatMap):
-        made = Figure(figsize=(1.8 + 0.24 * len(chart.columns), 1.6 + 0.24 * len(chart.rows)), layout="constrained")
+        wide, tall = (0.24 * min(n, 70) for n in (len(chart.columns), len(chart.rows)))
+        made = Figure(figsize=(1.8 + wide, 1.6 + tall), layout="constrained")
         heat(made.add_subplot(), chart)
         return made
     made = Figure(figsize=(6.4, 3.8), layout="constrained")
@@ -37,10 +38,12 @@ def plain(text: str) -> str:
 def heat(axes: Any, chart: HeatMap) -> None:
     """Tokens along both sides."""
     axes.imshow(chart.values, cmap="Blues", vmin=0.0, aspect="auto", interpolation="nearest")
-    axes.set_xticks(
-        range(len(chart.columns)), [plain(shortened(one, 18)) for one in chart.columns], rotation=60, ha="left"
-    )
-    axes.set_yticks(range(len(chart.rows)), [plain(shortened(one, 18)) for one in chart.rows])
+    for names, ticks, how in (
+        (chart.columns, axes.set_xticks, {"rotation": 60, "ha": "left"}),
+        (chart.rows, axes.set_yticks, {}),
+    ):
+        places = range(0, len(names), 1 + len(names) // 70)  # more could not be read
+        ticks(places, [plain(shortened(names[n], 18)) for n in places], **how)
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=8)
     axes.set_title(plain(chart.title), fontsize=10)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.codec.types import PAD, Codecs, Encoded, as_encoded
 from core.data.batch import Batch, collate
-from core.data.copying import copies_wanted, copyable
+from core.data.copying import Copying, copies_wanted, copyable
 from core.data.encode import place, shorten
 from core.errors import ConfigError, DataError
 from core.model.seq2seq import Seq2Seq
@@ -34,6 +34,8 @@ class Forced:
     """Of the likeliest token there."""
     entropy: np.ndarray
     """Of the whole distribution there, in nats."""
+    said: tuple[int, ...] = ()
+    """The likeliest token of each step."""
 
     @property
     def right(self) -> np.ndarray:
@@ -52,19 +54,19 @@ def needs_decoder(model: Seq2Seq) -> None:
         raise ConfigError("model.ctc = 1 leaves the decoder untrained: it cannot score targets token by token")
 
 
-def target_ids(record: Record, codecs: Codecs, source: Encoded) -> list[int]:
+def target_ids(record: Record, codecs: Codecs, source: Encoded, copy: Copying = True) -> list[int]:
     """The record's own target, in ids that a model which copies may say."""
     try:
         ids = list(codecs.target.encode(record.target))
     except (TypeError, ValueError, KeyError) as error:
         raise DataError(f"{place(record)}: the target cannot be encoded: {error}") from None
-    return list(copies_wanted(record.target, codecs, ids, source.words))
+    return list(copies_wanted(record.target, codecs, ids, source.words, copy))
 
 
-def encoded(record: Record, codecs: Codecs, *, longest: int, copy: bool) -> Encoded:
+def encoded(record: Record, codecs: Codecs, *, longest: int, copy: Copying) -> Encoded:
     """The source as the search sees it: cut where the model was not trained for more."""
     source = shorten(as_encoded(codecs.source.encode(record.source)), longest)
-    return copyable(record.source, codecs, source) if copy else source
+    return copyable(record.source, codecs, source, copy) if copy else source
 
 
 def batches(
@@ -73,7 +75,7 @@ def batches(
     """Of like lengths together. `targets` are ids, one a record; None: the records' own."""
     sources = [encoded(record, codecs, longest=longest, copy=model.copies) for record in records]
     ids = (
-        [target_ids(record, codecs, source) for record, source in zip(records, sources, strict=True)]
+        [target_ids(record, codecs, source, model.copies) for record, source in zip(records, sources, strict=True)]
         if targets is None
         else targets
     )
@@ -113,13 +115,13 @@ def forced(
         read = batch if given is None else replace(batch, target=instead(batch, given))
         logp_BTV = tempered(distribution(model, read), temperature)
         said_BT = logp_BTV.gather(-1, batch.wanted_BT[..., None])[..., 0]
-        best_BT = logp_BTV.amax(-1)
+        best_BT, likeliest_BT = logp_BTV.max(-1)
         entropy_BT = -(logp_BTV.exp() * logp_BTV.clamp(min=-1e4)).sum(-1)
         for place_, row in enumerate(batch.index):
             wanted = batch.wanted_BT[place_]
             size = int((wanted != PAD).sum())
             arrays = (x[place_, :size].double().cpu().numpy() for x in (said_BT, best_BT, entropy_BT))
-            found[row] = Forced(tuple(wanted[:size].tolist()), *arrays)
+            found[row] = Forced(tuple(wanted[:size].tolist()), *arrays, tuple(likeliest_BT[place_, :size].tolist()))
         progress(batch.size)
     return [found[row] for row in range(len(records))]
 

@@ -40,6 +40,7 @@ details { margin: .6rem 0 } summary { cursor: pointer; font-weight: 600 }
 .example h3 { margin: 0 0 .4rem; font-size: .92rem; color: var(--faint); font-weight: 500; overflow-wrap: anywhere }
 .example dl { display: grid; grid-template-columns: 4.8rem minmax(0, 1fr); gap: .2rem .9rem; margin: 0 }
 .example dt { color: var(--faint) } .example dd { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0 }
+.links { overflow-x: auto; margin: 0 0 .5rem } .links svg { display: block }
 .domain h2 { border: 0; padding: 0; margin: 0; font-size: .95rem; font-weight: 500 } .domain section { border: 0; padding: 0 }
 mark { background: var(--mark); color: inherit } ins { text-decoration: none; border-bottom: 2px solid var(--good) }
 del { text-decoration: none; border-bottom: 2px dotted var(--bad) }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -16,7 +17,9 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 560, 300, 58, 14, 30, 46
 COLOURS = ("#2f6fde", "#d9622b", "#2c9c69", "#a04fc4", "#b8860b", "#c93a5b", "#3aa5b5", "#7a7a7a")
 """Told apart on white and on black, and by most who see colours otherwise; the order repeats."""
 CELL = 17
-"""Pixels of a cell of a heat map."""
+"""Pixels of a cell of a heat map, as long as a side has not more than MANY."""
+MANY, ROOM = 70, 1200
+"""Beyond, all cells of a side share this many pixels (none has less than two), and not every one has its label."""
 LONGEST_LABEL = 18
 
 
@@ -134,18 +137,21 @@ def heat_map(chart: HeatMap, *, alone: bool = False) -> str:
     rows, columns = ([shortened(visible(one), LONGEST_LABEL) for one in names] for names in (chart.rows, chart.columns))
     left = 30 + 7.2 * max(map(len, rows), default=1)
     top = 44 + 6.2 * max(map(len, columns), default=1)
-    wide, tall = CELL * len(columns), CELL * len(rows)
+    across, down = (CELL if n <= MANY else max(2.0, ROOM / n) for n in (len(columns), len(rows)))
+    each, every = (max(1, math.ceil(14 / size)) for size in (across, down))
+    wide, tall = round(across * len(columns), 1), round(down * len(rows), 1)
     body = [
         f'<image x="{left:.1f}" y="{top:.1f}" width="{wide}" height="{tall}" preserveAspectRatio="none"'
         f' style="image-rendering: pixelated" href="data:image/png;base64,{base64.b64encode(png(chart.values)).decode()}"/>',
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide}" height="{tall}" fill="none" stroke="currentColor" opacity=".4"/>',
         *(
-            f'<text x="{left - 5:.1f}" y="{top + CELL * n + 12.5:.1f}" text-anchor="end">{escape(one)}</text>'
-            for n, one in enumerate(rows)
+            f'<text x="{left - 5:.1f}" y="{top + down * (n + 0.5) + 4:.1f}" text-anchor="end">{escape(rows[n])}</text>'
+            for n in range(0, len(rows), every)
         ),
         *(
-            f'<text transform="translate({left + CELL * n + 12:.1f} {top - 5:.1f}) rotate(-60)">{escape(one)}</text>'
-            for n, one in enumerate(columns)
+            f'<text transform="translate({left + across * (n + 0.5) + 3.5:.1f} {top - 5:.1f}) rotate(-60)">'
+            f"{escape(columns[n])}</text>"
+            for n in range(0, len(columns), each)
         ),
     ]
     right = 8 + 4 * max(map(len, columns), default=1)

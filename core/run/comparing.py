@@ -1,4 +1,4 @@
-"""`compare`: two runs on the same records, record by record: who wins where, and is the difference more than chance?"""
+"""`compare`: runs on the same records, record by record: who wins where, and is the difference more than chance?"""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from core.config_tree import differences
 from core.errors import ConfigError, DataError
 from core.metrics.resampling import paired_randomisation
 from core.record import Prediction
+from core.report.beliefs import Belief, belief_sections, calibration_rows, exposure_rows
 from core.report.charts import Chart, Series
 from core.report.examples import as_text, listed, marked
 from core.report.facts import interval, number, shown
@@ -20,10 +21,12 @@ from core.report.page import Section, charts, page, table, text
 from core.run.answering import Answerer
 from core.run.evaluation import with_targets
 from core.run.folder import existing_run, read_json, write_text
+from core.run.measuring import calibrated, exposed
 from core.run.prepared import SplitRecords, read_split
 from core.run.progress import progress_bar
 from core.run.scoring import Score, alone, score
 from core.run.stored import StoredRun, load_run
+from core.run.watched import watched_records
 from core.task import Task
 
 if TYPE_CHECKING:
@@ -31,11 +34,13 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """Records where each run wins most."""
+BELIEVED = 100
+"""Records on which exposure bias and calibration are measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two."""
+    """One of the runs."""
 
     name: str
     run: StoredRun
@@ -71,43 +76,69 @@ def compare(task: Task[Any], arguments: CompareArguments) -> int:
     found = with_targets(read_split(task, runs[0].config, arguments.split))
     names = names_of(arguments.runs)
     sides = [answered(task, run, name, found) for run, name in zip(runs, names, strict=True)]
-    unequal = unequal_signatures(sides)
-    measured = tested(sides)
-    alike = [one.name for one in measured]
-    sides = [replace(side, scores={name: side.scores[name] for name in alike}) for side in sides]
     print(f"{task.name}, {arguments.split}: {len(found.records)} records of {arguments.runs[0]}'s data")
-    print("\n".join(plain_table(sides, measured)))
-    wins = won(sides)
-    print(
-        f"{sides[0].first.metric.name}, record by record: "
-        + ", ".join(f"{name} {len(rows)}" for name, rows in wins.items())
-    )
-    for reason in unequal:
-        print(reason)
+    sections: list[Section] = []
+    for other in sides[1:]:
+        pair = [sides[0], other]
+        unequal, measured = unequal_signatures(pair), tested(pair)
+        pair = [replace(side, scores={one.name: side.scores[one.name] for one in measured}) for side in pair]
+        print("\n".join(plain_table(pair, measured)))
+        wins = won(pair)
+        counts = ", ".join(f"{name} {len(rows)}" for name, rows in wins.items())
+        print(f"{pair[0].first.metric.name}, record by record: {counts}")
+        for reason in unequal:
+            print(reason)
+        which = f": {names[0]} and {other.name}" if len(sides) > 2 else ""
+        sections += [scores_section(pair, measured, unequal, which), items_section(pair, wins, which)]
     if output is not None:
-        sections = [
-            scores_section(sides, measured, unequal),
-            items_section(sides, wins),
-            config_section(sides),
-            cost_section(sides),
-        ]
-        lead = [
-            text(
-                f"{task.name}, the same {len(found.records)} {arguments.split} records of the data of {names[0]}.",
-                "facts",
-            )
-        ]
-        write_text(output, page(f"{names[0]} and {names[1]}", lead, sections))
+        beliefs = [believed(side, arguments.split) for side in sides]
+        for head, rows in (exposure_rows(beliefs), calibration_rows(beliefs)):
+            print("\n".join(columns(head, rows)))
+        sections += [*belief_sections(beliefs, len(asked(sides[0]))), config_section(sides), cost_section(sides)]
+        said = f"{task.name}, the same {len(found.records)} {arguments.split} records of the data of {names[0]}."
+        title = ", ".join(names[:-1]) + f" and {names[-1]}"
+        write_text(output, page(title, [text(said, "facts")], sections, style=task.present_style))
         print(f"{output}: written")
     return 0
 
 
-def names_of(paths: tuple[Path, Path]) -> tuple[str, str]:
+def names_of(paths: Sequence[Path]) -> list[str]:
     """The folders' names where they differ, else the whole paths, else with a letter."""
-    first, second = (path.resolve().name for path in paths)
-    if first != second:
-        return first, second
-    return (str(paths[0]), str(paths[1])) if paths[0] != paths[1] else (f"{first} (A)", f"{second} (B)")
+    names = [path.resolve().name for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    whole = [str(path) for path in paths]
+    return whole if len(set(whole)) == len(whole) else [f"{name} ({chr(65 + n)})" for n, name in enumerate(names)]
+
+
+def asked(side: Side) -> list[Prediction]:
+    """Those whose beliefs are measured, the same of each run."""
+    keys = {one.key for one in watched_records([one.record for one in side.predictions], BELIEVED)}
+    return [one for one in side.predictions if one.record.key in keys]
+
+
+def believed(side: Side, split: str) -> Belief:
+    """Exposure bias and calibration, or why they could not be measured."""
+    train, some = side.run.config.train, asked(side)
+    if side.run.model.ctc_weight == 1:
+        why = "model.ctc = 1 leaves the decoder untrained"
+        return Belief(side.name, train.forcing, train.label_smoothing, None, why, None, why)
+    exposure, no_exposure = exposed(side.run, some, side.first.metric)
+    found, no_calibration = calibrated(side.run, some, split)
+    reads = "true words" if train.forcing == "always" else f"own words too ({train.forcing} to {train.forcing_floor:g})"
+    return Belief(side.name, reads, train.label_smoothing, exposure, no_exposure, found, no_calibration)
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Plain text, each column as wide as it needs, numbers to the right."""
+    wide = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.rjust(size) if n else cell.ljust(size) for n, (cell, size) in enumerate(zip(row, wide, strict=True))
+        )
+        for row in (head, *rows)
+    ]
+    return [line.rstrip() for line in lines]
 
 
 def answered(task: Task[Any], run: StoredRun, name: str, found: SplitRecords) -> Side:
@@ -184,7 +215,9 @@ def won(sides: Sequence[Side]) -> dict[str, list[int]]:
     }
 
 
-def scores_section(sides: Sequence[Side], measured: Sequence[Difference], unequal: Sequence[str]) -> Section:
+def scores_section(
+    sides: Sequence[Side], measured: Sequence[Difference], unequal: Sequence[str], which: str
+) -> Section:
     """Values, intervals, p."""
     rows = [
         (
@@ -201,10 +234,10 @@ def scores_section(sides: Sequence[Side], measured: Sequence[Difference], unequa
         "group (1,000 times). Below 0.05 one is called better; with several metrics one such p is less than it seems."
     )
     head = ("metric", *(side.name for side in sides), "difference", "p", "better")
-    return Section("Scores", (table(head, rows), text(said, "note"), *(text(one, "note") for one in unequal)))
+    return Section(f"Scores{which}", (table(head, rows), text(said, "note"), *(text(one, "note") for one in unequal)))
 
 
-def items_section(sides: Sequence[Side], wins: Mapping[str, Sequence[int]]) -> Section:
+def items_section(sides: Sequence[Side], wins: Mapping[str, Sequence[int]], which: str) -> Section:
     """How many records each wins, and those that it wins by most."""
     total = len(sides[0].predictions)
     rows = [(name, f"{len(found):,}", f"{100 * len(found) / total:.1f} %") for name, found in wins.items()]
@@ -225,27 +258,35 @@ def items_section(sides: Sequence[Side], wins: Mapping[str, Sequence[int]]) -> S
         if not found:
             parts.append(text("nowhere", "note"))
         parts.append(f'<div class="examples wide">{"".join(item(sides, row, scores) for row in found)}</div>')
-    return Section("Wins and losses", parts, charts=(made,))
+    return Section(f"Wins and losses{which}", parts, charts=(made,))
 
 
 def item(sides: Sequence[Side], row: int, scores: Sequence[Sequence[float]]) -> str:
     """One record with both answers."""
     record = sides[0].predictions[row].record
     target = as_text(record.target)
-    rows = [("source", escape(as_text(record.source))), ("reference", escape(target))]
-    rows += [
-        (f"{side.name}: {number(abs(own[row]))}", marked(side.predictions[row].output, target) or "<em>(empty)</em>")
-        for side, own in zip(sides, scores, strict=True)
-    ]
+    present = sides[0].run.task.present
+    rows = [] if present else [("source", escape(as_text(record.source)))]
+    rows.append(("reference", escape(target)))
+    for side, own in zip(sides, scores, strict=True):
+        answer = side.predictions[row]
+        shown_ = f'<div class="domain">{present(answer)}</div>' if present else marked(answer.output, target)
+        rows.append((f"{side.name}: {number(abs(own[row]))}", shown_ or "<em>(empty)</em>"))
     return f'<div class="example"><h3>{escape(record.key)}</h3>{listed(rows)}</div>'
 
 
 def config_section(sides: Sequence[Side]) -> Section:
-    """Where the two were told otherwise."""
-    changed = [(key, shown(old), shown(new)) for key, old, new in differences(*(side.run.config for side in sides))]
-    if not changed:
-        return Section("Settings", (text("The two configs are equal."),))
-    return Section("Settings", (table(("key", *(side.name for side in sides)), changed),))
+    """Where they were told otherwise."""
+    first = sides[0].run.config
+    found = [{key: (old, new) for key, old, new in differences(first, side.run.config)} for side in sides[1:]]
+    keys = list(dict.fromkeys(key for one in found for key in one))
+    if not keys:
+        return Section("Settings", (text("The configs are equal."),))
+    rows: list[tuple[str, ...]] = []
+    for key in keys:
+        own = next(one[key][0] for one in found if key in one)
+        rows.append((key, shown(own), *(shown(one[key][1]) if key in one else shown(own) for one in found)))
+    return Section("Settings", (table(("key", *(side.name for side in sides)), rows),))
 
 
 def cost_section(sides: Sequence[Side]) -> Section:

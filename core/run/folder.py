@@ -40,6 +40,11 @@ class RunFolder:
         return self.path / "run.json"
 
     @property
+    def calibration(self) -> Path:
+        """The temperature of its confidence, fitted on dev."""
+        return self.path / "calibration.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 

@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,11 @@ from core.codec.types import Codecs, Featurizer, as_encoded
 from core.data.examples import Examples
 from core.errors import ConfigError
 from core.record import Prediction, Record
+from core.report.attention import attend_to
+from core.report.attended import attention_section, entropy_section
 from core.report.charts import Chart, HeatMap
-from core.report.diagnoses import (
-    attention_section,
-    calibration_section,
-    entropy_section,
-    errors_section,
-    exposure_section,
-    search_section,
-)
-from core.report.examples import choose, example
+from core.report.diagnoses import calibration_section, errors_section, exposure_section
+from core.report.examples import ALIGNED, choose, example
 from core.report.facts import (
     cost_section,
     data_section,
@@ -38,11 +33,14 @@ from core.report.facts import (
 from core.report.figures import figure
 from core.report.forgetting import forgetting_section
 from core.report.page import Section, page, text
+from core.report.search import search_section
 from core.report.svg import svg
 from core.run.answering import Answerer
+from core.run.beams import beams
+from core.run.confidence import keep_temperature
 from core.run.evaluation import with_targets
 from core.run.folder import RunFolder, existing_run, read_json, write_text
-from core.run.measuring import attentions, beams, calibrated, exposed
+from core.run.measuring import attentions, calibrated, exposed, own_tokens, tried
 from core.run.prepared import read_split
 from core.run.progress import progress_bar
 from core.run.scoring import Floor, Score, alone, by_bin, floors, score
@@ -56,6 +54,8 @@ if TYPE_CHECKING:
 
 MEASURED = 2000
 """Records of a split whose lengths are taken; of sound and the like a tenth."""
+MOST_BYTES = 3_500_000
+"""Of all examples together: the page stays below 5 MB."""
 SEARCHED = 40
 """Records that beams are compared on."""
 
@@ -92,6 +92,9 @@ def report(task: Task[Any], arguments: ReportArguments) -> int:
     found = with_targets(read_split(task, run.config, arguments.split))
     train = read_split(task, run.config, "train").records
     records = watched_records(found.records, arguments.records)
+    longest = run.config.batch.longest
+    if arguments.split == "dev" and not run.folder.calibration.is_file():  # of a run older than this file
+        keep_temperature(run.folder, run.model, run.codecs, found.records, longest=longest, sha256=found.sha256)
     answer = Answerer(task, run.config, run.codecs, run.model, run.rule)
     begun = time.perf_counter()
     with progress_bar(len(records), "decoding") as advance:
@@ -120,7 +123,7 @@ def report(task: Task[Any], arguments: ReportArguments) -> int:
         trivial,
         "" if task.baselines else "This task has no trivial systems to stand beside it.",
     )
-    sections = [*plain_sections(seen), *asked(run, seen), errors(seen), cost(seen)]
+    sections = [*plain_sections(seen, run), *asked(run, seen), errors(seen), cost(seen)]
     write(seen, sections, output)
     return 0
 
@@ -213,8 +216,8 @@ def lead(seen: Seen) -> list[str]:
     return [text(said, "facts")]
 
 
-def plain_sections(seen: Seen) -> list[Section]:
-    """Those that need no further run of the model."""
+def plain_sections(seen: Seen, run: StoredRun | None = None) -> list[Section]:
+    """Those that need no further run of the model, but for the words of examples, which `run` aligns."""
     facts, events = read_json(seen.folder.facts), read_log(seen.folder.log)
     result = read_json(seen.folder.metrics) if seen.folder.metrics.is_file() else None
     sides = {"source": seen.unit, "target": "tokens"}
@@ -235,7 +238,7 @@ def plain_sections(seen: Seen) -> list[Section]:
             seen.no_floors,
         ),
         *([forgetting_section(result["forgetting"])] if result and "forgetting" in result else []),
-        examples(seen),
+        examples(seen, run),
         settings_section(seen.config, built_in(seen.task)),
         data_section(
             facts,
@@ -256,7 +259,7 @@ def built_in(task: Task[Any]) -> Any | None:
         return None
 
 
-def examples(seen: Seen) -> Section:
+def examples(seen: Seen, run: StoredRun | None) -> Section:
     """Best, median, worst, and some taken evenly, by the first metric."""
     first = next(iter(seen.scores.values()))
     own = alone(first)
@@ -265,12 +268,29 @@ def examples(seen: Seen) -> Section:
     if seen.task.present is None:
         said += " In outputs, underlined: what the reference has not; dotted: what it has and the output lacks."
     parts = [text(said, "note")]
+    left = MOST_BYTES
     for name, rows in choose(seen.predictions, ordered).items():
         parts.append(f"<h3>{name}</h3>")
-        parts += [
-            example(seen.predictions[row], f"{first.metric.name} {number(own[row])}", seen.task.present) for row in rows
-        ]
+        for row in rows:
+            prediction, what = seen.predictions[row], f"{first.metric.name} {number(own[row])}"
+            made = example(with_words(run, prediction), what, seen.task.present)
+            if len(made.encode()) > left:  # a page that is too large to be sent is none
+                made = example(prediction, f"{what}; too large to be drawn", None)
+            left -= len(made.encode())
+            parts.append(made)
     return Section("Examples", parts)
+
+
+def with_words(run: StoredRun | None, prediction: Prediction) -> Prediction:
+    """With its words aligned by attention, where there is a model to ask, the field has no rendering of its own, and both are texts."""
+    if run is None or run.task.present is not None or not own_tokens([prediction]):
+        return prediction
+    longest, best = run.config.batch.longest, prediction.hypotheses[0]
+    found, _ = tried(lambda: attend_to(run.model, run.codecs, prediction.record, best, longest=longest))
+    if found is None or found.words is None:
+        return prediction
+    record = prediction.record
+    return replace(prediction, record=replace(record, meta={**record.meta, ALIGNED: found.words}))
 
 
 def asked(run: StoredRun, seen: Seen) -> list[Section]:
@@ -279,9 +299,9 @@ def asked(run: StoredRun, seen: Seen) -> list[Section]:
         why = "model.ctc = 1 leaves the decoder untrained: only the CTC head answers"
         return later(why)
     looked, no_attention = attentions(run, seen.predictions)
-    exposed_, no_exposure = exposed(run, seen.predictions)
-    calibrated_, no_calibration = calibrated(run, seen.predictions)
     first = next(iter(seen.scores.values())).metric
+    exposed_, no_exposure = exposed(run, seen.predictions, first)
+    calibrated_, no_calibration = calibrated(run, seen.predictions, seen.split)
     some = seen.predictions[:SEARCHED]
     rows, note, no_search = beams(run, some, first)
     return [

@@ -98,16 +98,11 @@ def into_folder(form: Format[Any], folder: Path) -> Write:
     if not form.suffix or form.write is None:
         raise ConfigError(f"--output {folder}: a folder, but this format writes one file; name that file")
     folder.mkdir(parents=True, exist_ok=True)
-    used: set[str] = set()
+    once = named_once()
 
     def write(prediction: Prediction, n_best: int) -> None:
         content = form.write(prediction, n_best) if form.write else ""
-        stem = re.sub(r"[^\w.+-]+", "_", Path(prediction.record.key).name).strip("._") or "input"
-        name, number = stem, 1
-        while name in used:
-            number += 1
-            name = f"{stem}-{number}"
-        used.add(name)
+        name = once(prediction.record.key)
         if isinstance(content, str):
             content = (form.head + content + "\n" + form.foot).encode()
         beside = folder / f".{name}{form.suffix}.new"
@@ -115,6 +110,22 @@ def into_folder(form: Format[Any], folder: Path) -> Write:
         beside.replace(folder / f"{name}{form.suffix}")
 
     return write
+
+
+def named_once() -> Callable[[str], str]:
+    """From keys to names of files, no two alike."""
+    used: set[str] = set()
+
+    def name_of(key: str) -> str:
+        stem = re.sub(r"[^\w.+-]+", "_", Path(key).name).strip("._") or "input"
+        name, number = stem, 1
+        while name in used:
+            number += 1
+            name = f"{stem}-{number}"
+        used.add(name)
+        return name
+
+    return name_of
 
 
 def as_text(prediction: Prediction, n_best: int) -> str:
@@ -137,6 +148,7 @@ def as_json(prediction: Prediction, n_best: int) -> str:
                     "score": one.score,
                     "logp": sum(one.logp),
                     "tokens_logp": list(one.logp),
+                    **({} if one.confidence is None else {"confidence": one.confidence}),
                     "finish": one.finish,
                     **({"frames": one.frames} if one.frames else {}),
                 }

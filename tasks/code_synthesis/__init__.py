@@ -16,6 +16,7 @@ from tasks.code_synthesis.docstrings import docstrings
 from tasks.code_synthesis.files import FORMATS, files
 from tasks.code_synthesis.metrics import metrics
 from tasks.code_synthesis.noises import NOISES
+from tasks.code_synthesis.page import STYLE, present
 from tasks.code_synthesis.synthetic import synthetic, tiny
 
 if TYPE_CHECKING:  # torch is imported only when a rule is needed
@@ -53,4 +54,6 @@ TASK = Task(
     baselines={"most-frequent": most_frequent, "nearest": nearest},
     formats=FORMATS,
     bins={"depth": depth},
+    present=present,
+    present_style=STYLE,
 )

@@ -48,6 +48,11 @@ class SpeechFeatures:
     """Of each band, over train."""
     masks: Masks = Masks()  # noqa: RUF009 (frozen)
 
+    @property
+    def frame_seconds(self) -> float:
+        """For pictures and alignments."""
+        return FRAME
+
     def encode(self, value: Heard) -> Encoded:
         """Raises DataError with the file where it cannot be read any more."""
         if isinstance(value, Recording):

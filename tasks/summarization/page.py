@@ -1,8 +1,9 @@
-"""A page of texts with their summaries: marked what both have, and what the summary alone has."""
+"""A page of texts with their summaries: marked the spans that both have, and what the summary alone has."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 
@@ -37,8 +38,8 @@ def write_page(prediction: Prediction, n_best: int) -> str:
     best = [one.output for one in prediction.hypotheses[:n_best]] or [""]
     lines = [
         f"<article><h2>{escape(record.key)}</h2>",
-        *(f'<p class="summary">{marked(output, set(words(article)), new=True)}</p>' for output in best),
-        f"<p>{marked(article, set(words(best[0])), new=False)}</p>",
+        *(f'<p class="summary">{marked(output, copied(output, article)[0], new=True)}</p>' for output in best),
+        f"<p>{marked(article, copied(best[0], article)[1], new=False)}</p>",
     ]
     if record.target is not None:
         lines.append(f'<p class="reference">Reference: {escape(str(record.target))}</p>')
@@ -50,15 +51,55 @@ def present(prediction: Prediction) -> str:
     return write_page(replace(prediction, record=replace(prediction.record, target=None)), 1)
 
 
-def marked(text: str, other: set[str], *, new: bool) -> str:
-    """Words that the other text has in `mark`, in a summary those that it has not in `ins`."""
-    parts: list[str] = []
-    for piece in PIECE.findall(text):
-        folded, shown = piece.casefold(), escape(piece)
-        if folded in other:
-            parts.append(f"<mark>{shown}</mark>")
-        elif new and piece[0].isalnum():
-            parts.append(f"<ins>{shown}</ins>")
+def copied(summary: str, article: str) -> tuple[list[range], list[range]]:
+    """Spans of words that both have, as places in each: at every word of the summary the longest that the article has.
+
+    The extractive fragments of Grusky et al. (2018), folded to one case; in the article the first place of each.
+    """
+    mine, theirs = words(summary), words(article)
+    begins: dict[str, list[int]] = {}
+    for at, word in enumerate(theirs):
+        begins.setdefault(word, []).append(at)
+    ours: list[range] = []
+    places: list[range] = []
+    here = 0
+    while here < len(mine):
+        best = range(0)
+        for at in begins.get(mine[here], ()):
+            size = 1
+            while here + size < len(mine) and at + size < len(theirs) and mine[here + size] == theirs[at + size]:
+                size += 1
+            if size > len(best):
+                best = range(at, at + size)
+        if best:
+            ours.append(range(here, here + len(best)))
+            places.append(best)
+        here += max(len(best), 1)
+    return ours, apart(places)
+
+
+def apart(spans: Sequence[range]) -> list[range]:
+    """In order, those that overlap as one."""
+    found: list[range] = []
+    for one in sorted(spans, key=lambda span: span.start):
+        if found and one.start < found[-1].stop:
+            found[-1] = range(found[-1].start, max(found[-1].stop, one.stop))
         else:
-            parts.append(shown)
+            found.append(one)
+    return found
+
+
+def marked(text: str, spans: Sequence[range], *, new: bool) -> str:
+    """Each span of words in one `mark`, in a summary the words outside of them in `ins`."""
+    first, last = {span.start for span in spans}, {span.stop - 1 for span in spans}
+    inside = {at for span in spans for at in span}
+    parts: list[str] = []
+    at = 0
+    for piece in PIECE.findall(text):
+        shown, count = escape(piece), len(words(piece))  # a letter may fold to two words
+        here = range(at, at + count)
+        parts.append("<mark>" if first.intersection(here) else "")
+        parts.append(f"<ins>{shown}</ins>" if new and count and not inside.intersection(here) else shown)
+        parts.append("</mark>" if last.intersection(here) else "")
+        at += count
     return "".join(parts)

@@ -211,7 +211,7 @@ def test_wrong_words_are_refused(runs: tuple[Path, Path], typed: Typed, tmp_path
     assert typed("report", runs[0], "--records", "0")[2] == "error: --records 0: must be an integer, at least 1\n"
     code, _, said = typed("report", runs[0], "--output", tmp_path / "no" / "x.html")
     assert (code, said) == (2, f"error: --output {tmp_path}/no/x.html: no such folder {tmp_path}/no\n")
-    assert typed("compare", runs[0])[2] == "error: compare needs two runs, RUN_A and RUN_B, not 1\n"
+    assert typed("compare", runs[0])[2] == "error: compare needs two runs or more, RUN_A and RUN_B, not 1\n"
 
 
 def test_two_runs_are_compared_record_by_record(runs: tuple[Path, Path], typed: Typed, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_two_runs_are_compared_record_by_record(runs: tuple[Path, Path], typed: 
     assert sum(map(int, wins.groups())) == dev
     text = (tmp_path / "both.html").read_text(encoding="utf-8")
     stands_alone(text)
-    assert Page(text).headings == ["Scores", "Wins and losses", "Settings", "Cost"]
+    assert Page(text).headings == [*("Scores", "Wins and losses", "Exposure bias", "Calibration", "Settings", "Cost")]
     assert "<td>seed</td>" in text
     code, out, _ = typed("compare", runs[0], runs[0])
     assert code == 0

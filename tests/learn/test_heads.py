@@ -1,0 +1,155 @@
+"""Pointers sort, classes and tags are told, all words are said at once, and coverage helps to count; by the one loop and search."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from core.codec.places import PlaceTokenizer
+from core.codec.regex import RegexTokenizer
+from core.codec.types import Codecs
+from core.codec.words import WordTokenizer
+from core.data.config import BatchConfig
+from core.data.encode import encode_split
+from core.data.stream import TrainBatches
+from core.decode.config import SearchConfig
+from core.decode.predict import predict_records
+from core.metrics.exact import ExactMatch
+from core.model.build import build
+from core.model.config import ConvConfig, ModelConfig, RNNConfig, TransformerConfig
+from core.record import Record
+from core.train.config import TrainConfig
+from core.train.trainer import Trainer
+
+TRANSFORMER = TransformerConfig(
+    width=64, heads=4, encoder_layers=2, decoder_layers=2, inner=128, positions="sinusoidal", dropout=0.0
+)
+RNN = RNNConfig(width=96, dropout=0.0)
+CONV = ConvConfig(width=64, encoder_layers=2, decoder_layers=2, dropout=0.0)
+LETTERS = "abcdefgh"
+
+
+def sorted_letters(text: str) -> str:
+    return "".join(sorted(text))
+
+
+def order(text: str) -> str:
+    """The places of the letters in alphabetical order; of equal letters the first comes first."""
+    return " ".join(str(place) for place in sorted(range(len(text)), key=lambda place: text[place]))
+
+
+def ends(text: str) -> str:
+    """A class: what its first and its last letter are to each other."""
+    return "ends alike" if text[0] == text[-1] else "rises" if text[0] < text[-1] else "falls"
+
+
+def steps(text: str) -> str:
+    """A tag for each letter: where it goes from the one before."""
+    pairs = zip(" " + text, text, strict=False)
+    return " ".join("start" if a == " " else "up" if a < b else "down" if a > b else "same" for a, b in pairs)
+
+
+def turned(text: str) -> str:
+    return text[::-1]
+
+
+def records(answer: Callable[[str], str], longest: int, n: int, seed: int) -> list[Record]:
+    """Random strings."""
+    draw = random.Random(seed)
+    texts = ("".join(draw.choices(LETTERS, k=draw.randint(1, longest))) for _ in range(n))
+    return [Record(f"{seed}-{number}", text, answer(text)) for number, text in enumerate(texts)]
+
+
+def codecs_for(answer: Callable[[str], str]) -> Codecs:
+    letters = RegexTokenizer.fit([LETTERS])
+    if answer is order:
+        return Codecs(letters, PlaceTokenizer())
+    if answer in (ends, steps):
+        return Codecs(letters, WordTokenizer.fit(["ends alike", "rises", "falls"], whole=True) if answer is ends
+                      else WordTokenizer.fit(["start up down same"]))  # fmt: skip
+    return Codecs(letters, letters)
+
+
+def exact_match(
+    answer: Callable[[str], str],
+    cfg: ModelConfig,
+    steps: int,
+    *,
+    longest: int = 6,
+    coverage: float = 0.0,
+    search: SearchConfig = SearchConfig(beams=2),  # noqa: B008
+) -> float:
+    """Percent of held-out strings answered exactly, after so many steps."""
+    codecs, batch = codecs_for(answer), BatchConfig(tokens=400 if isinstance(cfg, RNNConfig) else 1024)
+    train = TrainConfig(
+        steps=steps,
+        lr=5e-3 if isinstance(cfg, RNNConfig) else 3e-3,
+        warmup=60,
+        schedule="linear",
+        label_smoothing=0.0,
+        coverage=coverage,
+        ema=0.98,
+        precision="fp32",
+        evaluate_every=steps,
+    )
+    asked = records(answer, longest, 300, 2)
+    held_out = {record.source for record in asked}
+    known = [record for record in records(answer, longest, 8000, 1) if record.source not in held_out]
+    split = encode_split(known, codecs, longest=batch.longest, long="stop", copy=cfg.copies, head=cfg.head)
+    model = build(cfg, codecs, seed=1)
+    trainer = Trainer(model, TrainBatches(split.examples, batch, 1), train, seed=1, device=torch.device("cpu"))
+    trainer.fit(
+        log=lambda stats: None,
+        evaluate=lambda trainer: 0.0,
+        save=lambda trainer: None,
+        save_every=steps,
+        stop=lambda: None,
+    )
+    with trainer.averaged():
+        predictions = predict_records(model, codecs, asked, search, longest=batch.longest)
+    metric = ExactMatch(1)
+    return metric.score(metric.statistics(predictions))
+
+
+LEARNED: dict[str, tuple[Callable[[str], str], ModelConfig, int]] = {
+    "places by a Transformer": (order, replace(TRANSFORMER, head="pointer"), 600),
+    "places by an RNN": (order, replace(RNN, head="pointer", coverage=True), 800),
+    "places by convolutions": (order, replace(CONV, head="pointer", coverage=True), 800),
+    "letters by a pointer": (sorted_letters, replace(TRANSFORMER, head="pointer"), 600),
+    "a class by a Transformer": (ends, replace(TRANSFORMER, head="class"), 600),
+    "a class by an RNN": (ends, replace(RNN, head="class"), 600),
+    "tags by a Transformer": (steps, replace(TRANSFORMER, head="tags"), 400),
+    "tags by an RNN": (steps, replace(RNN, head="tags"), 400),
+    "tags by BERT's shape": (steps, replace(TRANSFORMER, head="tags", encoder="bert"), 400),
+    "all letters at once": (turned, replace(TRANSFORMER, head="parallel", queries=8), 600),
+    "all letters at once, after an RNN": (turned, replace(RNN, head="parallel", queries=8, decoder_layers=2), 600),
+    "all letters at once, copied": (turned, replace(TRANSFORMER, head="parallel", queries=8, copy=True), 600),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEARNED)
+def test_every_head_learns(name: str) -> None:
+    answer, cfg, steps = LEARNED[name]
+    assert exact_match(answer, cfg, steps) >= 98
+
+
+@pytest.mark.slow
+def test_a_greedy_pointer_is_as_good() -> None:
+    greedy = SearchConfig(strategy="greedy")
+    assert exact_match(order, replace(TRANSFORMER, head="pointer"), 600, search=greedy) >= 98
+
+
+@pytest.mark.slow
+def test_coverage_helps_a_recurrent_decoder_to_count() -> None:
+    """Sorting letters that repeat, it has to know which of them it has said."""
+    cfg = replace(RNN, copy=True)
+    without = exact_match(sorted_letters, cfg, 700, longest=8)
+    covered = exact_match(sorted_letters, replace(cfg, coverage=True), 700, longest=8)
+    punished = exact_match(sorted_letters, replace(cfg, coverage=True), 700, longest=8, coverage=0.5)
+    assert covered >= without + 5
+    assert punished >= without + 5

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from core.codec.types import UNK
 from core.data.batch import Batch
+from core.decode import drafting
 from core.decode.config import SearchConfig
+from core.decode.coverage import Covering
 from core.decode.ctc_lattice import Frames, Lattice
 from core.decode.ctc_prefix import CtcPrefixes
 from core.decode.ensemble import Ensemble
 from core.decode.hypotheses import Found
 from core.decode.joint import Joint
+from core.decode.phrases import Phrases
 from core.decode.rules import Rule
 from core.decode.search import Steps, limits, search
 from core.errors import ConfigError
@@ -41,10 +44,12 @@ def deciding(model: Seq2Seq, cfg: SearchConfig, others: Sequence[Seq2Seq] = ()) 
     check(model.ctc_weight, cfg)
     if others and cfg.strategy == "ctc":
         raise ConfigError('search.strategy = "ctc" asks no decoder, so that no other run can decide with this one')
-    own = Ensemble([model, *others]) if others else model
+    if cfg.coverage and (others or cfg.strategy == "ctc"):
+        raise ConfigError("search.coverage looks at the attention of one run's decoder: not with --with, nor with ctc")
+    own = Ensemble([model, *others]) if others else Covering(model, cfg.coverage) if cfg.coverage else model
     if cfg.strategy == "ctc" and model.ctc is not None:
         return Joint(model, 0.0, (CtcPrefixes(model.ctc), 1.0))
-    if cfg.strategy == "sample" or not cfg.ctc_weight or model.ctc is None:
+    if cfg.strategy in ("sample", "stochastic") or not cfg.ctc_weight or model.ctc is None:
         return own
     return Joint(own, 1 - cfg.ctc_weight, (CtcPrefixes(model.ctc), cfg.ctc_weight))
 
@@ -56,18 +61,33 @@ def answers(
     cfg: SearchConfig,
     *,
     rule: Rule | None = None,
+    prefix: Sequence[Sequence[int]] | None = None,
+    phrases: Phrases | None = None,
+    heard: Callable[[Sequence[int]], None] | None = None,
     seed: int = 0,
     others: Sequence[Seq2Seq] = (),
+    drafts: Sequence[Sequence[int]] = (),
 ) -> tuple[list[list[Found]], list[list[Frames]]]:
-    """For each source its answers, best first, and where their tokens were heard (nowhere without `cfg.align`)."""
+    """For each source its answers, best first, and where their tokens were heard (nowhere without `cfg.align`).
+
+    `drafts` are what `cfg.draft` copies from, one a source; the rest is as for `search`.
+    """
     steps = deciding(model, cfg, others)
     memory = steps.encode(batch) if others else model.encode(batch)
-    free = rule is None and not cfg.no_repeat and not cfg.shortest_ratio and not cfg.shortest_extra
+    free = rule is None and prefix is None and phrases is None
+    free = free and not cfg.no_repeat and not cfg.shortest_ratio and not cfg.shortest_extra
     if model.ctc is not None and cfg.strategy == "ctc" and cfg.beams == 1 and free:
         found = best_paths(model.ctc, memory, limits(batch, cfg, [()] * batch.size))
+    elif cfg.draft and drafts:
+        drafting.check(model, cfg, others)
+        found = drafting.drafted(
+            model, batch, cfg, drafts, rule=rule, prefix=prefix, phrases=phrases, heard=heard, memory=memory
+        )
     else:
         known = steps.remember(memory) if isinstance(steps, Joint) and not others else memory
-        found = search(steps, batch, cfg, rule=rule, seed=seed, memory=known)
+        found = search(
+            steps, batch, cfg, rule=rule, prefix=prefix, phrases=phrases, heard=heard, seed=seed, memory=known
+        )
     if not cfg.align or model.ctc is None:
         return found, [[()] * len(one) for one in found]
     return found, spans(model, model.ctc, batch, memory, found)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from core.codec.types import EOS
+
 # B batch, K hypotheses, V vocabulary, M tokens a hypothesis, C candidates of a source
 
 NEVER = float("-inf")
@@ -23,6 +25,8 @@ class Choice(NamedTuple):
     """Of the token alone, as the model has it."""
     stuck_BK: Tensor
     """Live hypotheses that no token can continue."""
+    key_BC: Tensor | None = None
+    """What decides who goes on and what is kept, where that is not the score."""
 
 
 def best_tokens(logp_BKV: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -62,3 +66,27 @@ def best_candidates(logp_BKV: Tensor, sum_BK: Tensor) -> Choice:
     order_BC = order_BN[:, : 2 * K]
     token_BC, logp_BC = token_BKM.flatten(1).gather(1, order_BC), value_BN.gather(1, order_BC)
     return Choice(total_BN[:, : 2 * K], order_BC // M, token_BC, logp_BC, stuck_BK)
+
+
+def grouped_candidates(logp_BKV: Tensor, sum_BK: Tensor, groups: int, penalty: float) -> Choice:
+    """Of each group of hypotheses in turn; a token costs `penalty` for each hypothesis of earlier groups that goes on with it.
+
+    The penalty decides who goes on and nothing else: sums stay the model's (Vijayakumar et al., 2018, with the Hamming
+    distance at each step).
+    """
+    K = sum_BK.shape[1] // groups
+    used_BV = torch.zeros_like(logp_BKV[:, 0])
+    choices: list[Choice] = []
+    for begin in range(0, groups * K, K):
+        own_BkV, own_Bk = logp_BKV[:, begin : begin + K], sum_BK[:, begin : begin + K]
+        found = best_candidates(own_BkV - penalty * used_BV[:, None], own_Bk)
+        flat_BC = found.parent_BC * own_BkV.shape[-1] + found.token_BC
+        logp_BC = own_BkV.flatten(1).gather(1, flat_BC).to(sum_BK.dtype).clamp(max=0)
+        total_BC = own_Bk.gather(1, found.parent_BC) + logp_BC
+        going_Bk = (found.token_BC == EOS).to(torch.uint8).sort(stable=True).indices[:, :K]
+        token_Bk = found.token_BC.gather(1, going_Bk)
+        alive_Bk = (total_BC.gather(1, going_Bk) > NEVER) & (token_Bk != EOS)
+        used_BV = used_BV.scatter_add(1, token_Bk, alive_Bk.to(used_BV.dtype))
+        choices.append(Choice(total_BC, found.parent_BC + begin, found.token_BC, logp_BC, found.stuck_BK))
+    total, parent, token, logp, stuck = (torch.cat([one[n] for one in choices], 1) for n in range(5))  # pyright: ignore
+    return Choice(total, parent, token, logp, stuck)

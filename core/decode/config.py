@@ -12,16 +12,28 @@ from core.config import AtLeast0, AtLeast1, Impossible, NotNegative, Share, conf
 class SearchConfig:
     """How answers are looked for (docs/decoding.md)."""
 
-    strategy: Literal["beam", "greedy", "sample", "ctc"] = "beam"
-    """Keep the best few, follow the likeliest, or draw; `ctc`: by the CTC head alone, a beam of prefixes, or with one beam the
-    likeliest path over the frames."""
+    strategy: Literal["beam", "greedy", "sample", "stochastic", "ctc"] = "beam"
+    """Keep the best few, follow the likeliest, or draw; `stochastic`: draw, but nothing twice (stochastic beam search; Kool et
+    al., 2019); `ctc`: by the CTC head alone, a beam of prefixes, or with one beam the likeliest path over the frames."""
     beams: AtLeast1 = 5
-    """Hypotheses kept (beam, ctc), or samples drawn (sample); greedy has one."""
+    """Hypotheses kept (beam, ctc), or samples drawn (sample, stochastic); greedy has one."""
     n_best: AtLeast1 = 1
     """Answers given for each source."""
+    groups: AtLeast1 = 1
+    """beam: the hypotheses stand in so many groups, that avoid each other's tokens (diverse beam search; Vijayakumar et al.,
+    2018); must divide `beams`."""
+    group_penalty: NotNegative = 0.5
+    """What a token costs in the choice of a group for each hypothesis of earlier groups that says it at the same step."""
+    ended: Literal["any", "front"] = "any"
+    """Which ended candidates count: `any` of the 2 x beams best continuations; `front`: those among the `beams` best, and what
+    the limit cuts competes by its score with what ended, as in Hugging Face's `generate` (early_stopping = "never")."""
     decide: Literal["score", "utility"] = "score"
     """What is best among the answers found: the `score`; or by `utility`, the one that is most like all of them as the task
     measures it, each weighing its probability (minimum Bayes risk; Kumar & Byrne, 2004). The score then is that utility."""
+    rerank: tuple[str, ...] = ()
+    """Opinions added to the scores of all answers found, each `KIND:WHAT` or `KIND:WHAT*WEIGHT`: what another run thinks of an answer
+    (`run:RUN`), of the source given the answer (`reverse:RUN`, the noisy channel), of the answer alone (`lm:RUN`, trained with empty
+    sources), or a function of source and output (`python:FILE.py:NAME`)."""
     length_penalty: float = 1.0
     """A hypothesis scores its summed log-probability divided by its length (the end symbol counts) to this power. Not for
     `ctc`, whose sums are those of whole outputs."""
@@ -36,6 +48,20 @@ class SearchConfig:
     never so much that the longest could not end."""
     shortest_extra: AtLeast0 = 0
     """See `shortest_ratio`."""
+    coverage: NotNegative = 0.0
+    """The end symbol costs `coverage` x the sum over source symbols of -log(min(attention received so far, 1)) (coverage
+    penalty; Wu et al., 2016): what leaves parts of the source unread is unlikely to end there."""
+    prefix: str = ""
+    """What every output begins with; a record's own `meta.prefix` takes its place."""
+    include: tuple[str, ...] = ()
+    """What every output says somewhere; a record's own `meta.include` is added."""
+    exclude: tuple[str, ...] = ()
+    """What no output says; a record's own `meta.exclude` is added."""
+    shortlist: str = ""
+    """A text file: outputs are made of the symbols that occur in its lines alone."""
+    draft: AtLeast0 = 0
+    """greedy: guess so many tokens ahead by copying from the source, and check them in one step (speculative decoding; after
+    Leviathan et al., 2023): the answers are those of greedy search, sooner where outputs repeat their source."""
     ctc_weight: Share = 0.3
     """Of the CTC head beside the decoder (which has the rest), in beam and greedy search, where the model has such a head."""
     align: bool = False
@@ -43,7 +69,7 @@ class SearchConfig:
     no_repeat: AtLeast0 = 0
     """No n-gram of this size twice in an output; 0 allows all."""
     temperature: NotNegative = 1.0
-    """sample: 0 is greedy."""
+    """sample, stochastic: 0 is greedy."""
     top_k: AtLeast0 = 0
     """sample: among so many likeliest tokens; 0 among all."""
     top_p: Share = 1.0
@@ -61,6 +87,17 @@ class SearchConfig:
             raise Impossible("n_best", f"{self.n_best} answers need at least as many beams, not {self.beams}")
         if self.strategy == "greedy" and self.n_best > 1:
             raise Impossible("n_best", "greedy search has one answer")
+        if self.groups > 1 and self.strategy != "beam":
+            raise Impossible("groups", f"only a beam has groups, not strategy = {self.strategy!r}")
+        if self.beams % self.groups:
+            raise Impossible("groups", f"{self.groups} groups do not divide {self.beams} beams")
+        if self.draft and self.strategy != "greedy":
+            raise Impossible("draft", f'drafts are for strategy = "greedy", not {self.strategy!r}')
+
+    @property
+    def draws(self) -> bool:
+        """Whether answers are drawn at random."""
+        return self.strategy in ("sample", "stochastic") and self.temperature > 0
 
     @property
     def width(self) -> int:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from core.codec.types import BOS, EOS, PAD, UNK
 from core.data.batch import Batch
-from core.decode.candidates import NEVER
+from core.decode.candidates import NEVER, Choice
+from core.decode.phrases import Phrases
 from core.decode.rules import Rule, RuleAtOnce
 from core.model.state import State, keep_rows, select_rows
 
@@ -76,10 +77,13 @@ class Constraints:
         prefix: Sequence[Sequence[int]],
         no_repeat: int,
         least_B: Tensor | None = None,
+        phrases: Phrases | None = None,
     ) -> None:
         self.least_B = least_B if least_B is not None and bool((least_B > 0).any()) else None
         self.rule, self.no_repeat, self.limit_B = rule, no_repeat, limit_B
         self.state: State = {} if rule is None else rule.start(batch, beams)
+        self.phrases = phrases
+        self.phrase_state: State = {} if phrases is None else phrases.start(batch, beams)
         self.said_BKT = limit_B.new_zeros((batch.size, beams, 0))
         self.prefix_BP = _rectangle(prefix, limit_B)
         self.prefix_top = max((max(ids, default=0) for ids in prefix), default=0)
@@ -91,11 +95,13 @@ class Constraints:
         logp_BKV[..., UNK : UNK + 1] = NEVER  # it stands for what cannot be said
         if self.least_B is not None:
             logp_BKV[..., EOS : EOS + 1].masked_fill_((step < self.least_B)[:, None, None], NEVER)
+        remaining_BK = (self.limit_B[:, None] - step).clamp(min=1).expand_as(token_BK)
         if self.rule is not None:
-            remaining_BK = (self.limit_B[:, None] - step).clamp(min=1).expand_as(token_BK)
             self.state, legal_BKV = self.rule.step(self.state, token_BK, remaining_BK)
-            V = min(legal_BKV.shape[-1], logp_BKV.shape[-1])  # ids beyond are copied words
-            logp_BKV[..., :V].masked_fill_(~legal_BKV[..., :V], NEVER)
+            ban(logp_BKV, legal_BKV)
+        if self.phrases is not None:
+            self.phrase_state, legal_BKV = self.phrases.step(self.phrase_state, token_BK, remaining_BK)
+            ban(logp_BKV, legal_BKV)
         if self.no_repeat and step:
             self.said_BKT = torch.cat([self.said_BKT, token_BK[..., None]], -1)
         if step >= self.prefix_BP.shape[1]:
@@ -108,18 +114,29 @@ class Constraints:
         ban_repeats(logp_BKV, self.said_BKT, self.no_repeat)
         return logp_BKV.masked_fill_(forced_BK1 != PAD, NEVER).scatter_(-1, forced_BK1, value_BK1)
 
+    def candidates(self, choice: Choice, logp_BKV: Tensor, sum_BK: Tensor) -> Choice:
+        """A beam's candidates, with a fair share for those that say more of what has to be said."""
+        return choice if self.phrases is None else self.phrases.shared_out(choice, logp_BKV, sum_BK, self.phrase_state)
+
     def select(self, parent_BK: Tensor) -> None:
         """Reorder with the hypotheses."""
         self.state = select_rows(self.state, parent_BK)
+        self.phrase_state = select_rows(self.phrase_state, parent_BK)
         if self.no_repeat:
             self.said_BKT = select_rows({"said": self.said_BKT}, parent_BK)["said"]
 
     def keep(self, rows_B: Tensor) -> None:
         """Only these sources go on."""
-        self.state = keep_rows(self.state, rows_B)
+        self.state, self.phrase_state = keep_rows(self.state, rows_B), keep_rows(self.phrase_state, rows_B)
         self.said_BKT, self.limit_B = self.said_BKT[rows_B], self.limit_B[rows_B]
         self.prefix_BP = self.prefix_BP[rows_B]
         self.least_B = None if self.least_B is None else self.least_B[rows_B]
+
+
+def ban(logp_BKV: Tensor, legal_BKV: Tensor) -> None:
+    """In place; ids beyond what is judged are copied words, which nobody forbids."""
+    V = min(legal_BKV.shape[-1], logp_BKV.shape[-1])
+    logp_BKV[..., :V].masked_fill_(~legal_BKV[..., :V], NEVER)
 
 
 def ban_repeats(logp_BKV: Tensor, said_BKT: Tensor, size: int) -> Tensor:

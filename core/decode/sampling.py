@@ -79,6 +79,24 @@ def draw(logp_BKV: Tensor, uniform_BK: Tensor, among: Among) -> Tensor:
     return (drawn_BK1 if token_BKM is None else token_BKM.gather(-1, drawn_BK1))[..., 0]
 
 
+def filtered(logp_BKV: Tensor, among: Among) -> Tensor:
+    """What may be drawn, by the same choices as `draw` makes: log p / temperature, not put to one in sum; -inf elsewhere."""
+    if among.min_p > 0 or among.typical_p < 1:
+        logp_BKV = typical(likely(logp_BKV, among.min_p), among.typical_p)
+    if among.all:
+        return logp_BKV.double() / min(max(among.temperature, 1e-30), 1e30)
+    V = logp_BKV.shape[-1]
+    value_BKM, token_BKM = best_tokens(logp_BKV, min(among.top_k or V, V))
+    own_BKM = value_BKM.double() / min(max(among.temperature, 1e-30), 1e30)
+    if among.top_p < 1:
+        p_BKM = (own_BKM - own_BKM[..., :1].clamp(min=torch.finfo(own_BKM.dtype).min)).exp()
+        below_BKM = p_BKM.cumsum(-1)
+        beyond_BKM = below_BKM - p_BKM >= among.top_p * below_BKM[..., -1:]
+        beyond_BKM[..., 0] = False
+        own_BKM = own_BKM.masked_fill(beyond_BKM, NEVER)
+    return torch.full_like(logp_BKV, NEVER, dtype=own_BKM.dtype).scatter(-1, token_BKM, own_BKM)
+
+
 def likely(logp_BKV: Tensor, share: float) -> Tensor:
     """Only tokens at least `share` times as probable as the likeliest (min-p: Nguyen et al., 2024)."""
     if share <= 0:

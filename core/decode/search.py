@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from core.data.batch import Batch
-from core.decode.candidates import best_candidates
+from core.decode.candidates import best_candidates, grouped_candidates
 from core.decode.config import SearchConfig
 from core.decode.constraints import Constraints
 from core.decode.hypotheses import Found, Hypotheses
+from core.decode.phrases import Phrases
 from core.decode.rules import Rule
 from core.decode.sampling import BLOCK, Among, draw, drawn_candidates, uniforms
+from core.decode.stochastic import Perturbed
 from core.model.state import Memory, State
 
 # B batch, K hypotheses, V vocabulary
@@ -53,6 +55,8 @@ def search(
     *,
     rule: Rule | None = None,
     prefix: Sequence[Sequence[int]] | None = None,
+    phrases: Phrases | None = None,
+    heard: Callable[[Sequence[int]], None] | None = None,
     seed: int = 0,
     memory: Memory | None = None,
     early_stop: bool = True,
@@ -60,14 +64,15 @@ def search(
 ) -> list[list[Found]]:
     """For each source its answers, best first, at least one and at most `cfg.n_best`.
 
-    `prefix` gives ids that each source's outputs must begin with; `seed` is for sampling; `memory` is given where the
-    sources have been read. The last two exist for the laws that they change nothing: leave a source once its answers are
+    `prefix` gives ids that each source's outputs must begin with, `phrases` what they must and must not say; of a single
+    source, `heard` is told the beginning of the answer as it becomes certain. `seed` is for sampling; `memory` is given
+    where the sources have been read. The last two exist for the laws that they change nothing: leave a source once its answers are
     certain; how many steps between looks for that.
     """
     if batch.size == 0:
         return []
-    sampling = cfg.strategy == "sample" and cfg.temperature > 0
-    K = cfg.width if sampling or cfg.strategy in ("beam", "ctc") else 1
+    sampling, perturbing = (cfg.draws and cfg.strategy == one for one in ("sample", "stochastic"))
+    K = cfg.width if cfg.draws or cfg.strategy in ("beam", "ctc") else 1
     n_best = min(cfg.n_best, K)
     among = Among(cfg.temperature, cfg.top_k, cfg.top_p, cfg.min_p, cfg.typical_p)
     forced = [()] * batch.size if prefix is None else prefix
@@ -75,10 +80,21 @@ def search(
         raise ValueError(
             f"{len(forced)} prefixes for {batch.size} sources; give one each, empty where nothing is forced"
         )
-    limit_B = torch.tensor(limits(batch, cfg, forced), device=batch.source.device)
+    limit_B = torch.tensor(limits(batch, cfg, forced, phrases), device=batch.source.device)
     least_B = torch.minimum(limit_B - 1, limit_B.new_tensor(shortest(batch, cfg)))
-    constraints = Constraints(batch, K, limit_B, rule=rule, prefix=forced, no_repeat=cfg.no_repeat, least_B=least_B)
-    hypotheses = Hypotheses(limit_B, K, divisor=cfg.divisor, together=sampling)
+    constraints = Constraints(
+        batch, K, limit_B, rule=rule, prefix=forced, no_repeat=cfg.no_repeat, least_B=least_B, phrases=phrases
+    )
+    hypotheses = Hypotheses(
+        limit_B,
+        K,
+        divisor=cfg.divisor,
+        together=sampling,
+        groups=cfg.groups,
+        keyed=perturbing,
+        front=cfg.ended == "front",
+    )
+    perturbed = Perturbed(seed, batch.index, K, among, hypotheses.sum_BK) if perturbing else None
     uniform_BKn = hypotheses.sum_BK.new_empty((batch.size, K, 0))
     look_every = look_every or (1 if limit_B.device.type == "cpu" else 8)  # elsewhere, looking waits for the device
 
@@ -96,9 +112,19 @@ def search(
             u_BK = uniform_BKn[..., step % BLOCK]
             token_BK = draw(logp_BKV, u_BK, among)
             choice = drawn_candidates(logp_BKV, hypotheses.sum_BK, token_BK)
+        elif perturbed is not None:
+            choice = perturbed.candidates(logp_BKV, hypotheses.sum_BK, hypotheses.key_BK)
+        elif cfg.groups > 1:
+            choice = grouped_candidates(logp_BKV, hypotheses.sum_BK, cfg.groups, cfg.group_penalty)
         else:
             choice = best_candidates(logp_BKV, hypotheses.sum_BK)
+            if K > 1:
+                choice = constraints.candidates(choice, logp_BKV, hypotheses.sum_BK)
         parent_BK = hypotheses.advance(choice)
+        if perturbed is not None:
+            perturbed.follow(parent_BK, hypotheses.token_BK)
+        if heard is not None:
+            heard(hypotheses.certain())
 
         last = step + 1 == max(hypotheses.lengths)
         if (step + 1) % look_every == 0 or last:
@@ -114,6 +140,8 @@ def search(
                 memory, state = model.keep(memory, state, rows_B)
                 hypotheses.keep(rows_B)
                 constraints.keep(rows_B)
+                if perturbed is not None:
+                    perturbed.keep(rows_B)
                 uniform_BKn, parent_BK = uniform_BKn[rows_B], parent_BK[rows_B]
         if K > 1 and not sampling:
             state = model.select(state, parent_BK)
@@ -121,10 +149,13 @@ def search(
     return [found[row] for row in range(batch.size)]
 
 
-def limits(batch: Batch, cfg: SearchConfig, prefix: Sequence[Sequence[int]]) -> list[int]:
+def limits(
+    batch: Batch, cfg: SearchConfig, prefix: Sequence[Sequence[int]], phrases: Phrases | None = None
+) -> list[int]:
     """The most tokens of each output, the end symbol included: by its own source's length, whatever the company."""
     longest = [math.floor(min(cfg.length_ratio * n, 1e9)) + cfg.length_extra for n in batch.layout.lengths.tolist()]
-    return [max(n, len(forced) + 1) for n, forced in zip(longest, prefix, strict=True)]
+    needed = [0 if phrases is None else phrases.needed(index) for index in batch.index]
+    return [max(n, len(forced) + more + 1) for n, forced, more in zip(longest, prefix, needed, strict=True)]
 
 
 def shortest(batch: Batch, cfg: SearchConfig) -> list[int]:

@@ -103,13 +103,13 @@ class ConvolutionalDecoder(nn.Module):
         place_BK = torch.zeros(B, beams, dtype=torch.int64, device=past_BKkD.device)
         return {"place": place_BK} | {f"{name}.past": past_BKkD for name, _ in self._layers()}
 
-    def step(self, x_BKD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
+    def step(self, x_BKD: Tensor, memory: Memory, state: State, *, across: Looks | None = None) -> tuple[Tensor, State]:
         """One more word of each hypothesis."""
         word_BKD = x_BKD = self.dropout(placed(self.places, x_BKD, state["place"]))
         grown: State = {"place": state["place"] + 1}
         for name, layer in self._layers():
             read_BKD, grown[f"{name}.past"] = layer.convolution.step(layer.norm(x_BKD), state[f"{name}.past"])
-            x_BKD = layer.looked(x_BKD, read_BKD, word_BKD, memory, name)
+            x_BKD = layer.looked(x_BKD, read_BKD, word_BKD, memory, name, across)
         return self.norm(x_BKD), grown
 
     def select(self, state: State, parent_BK: Tensor) -> State:

@@ -101,7 +101,7 @@ class TransformerDecoder(nn.Module):
         nobody = empty.new_empty((len(empty), beams, 0), dtype=torch.bool)
         return {**state, "ancestor": nobody, "place": empty.new_empty((len(empty), 0), dtype=torch.int64)}
 
-    def step(self, x_BKD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
+    def step(self, x_BKD: Tensor, memory: Memory, state: State, *, across: Looks | None = None) -> tuple[Tensor, State]:
         """One more token of each hypothesis: K query rows over the source's one memory and one tree."""
         B, K, _ = x_BKD.shape
         place_BN = state["place"]
@@ -114,9 +114,32 @@ class TransformerDecoder(nn.Module):
         grown: State = {"ancestor": ancestor_BKN, "place": place_BN}
         for n, block in self._layers():
             known, past = _pair(memory.cache, n), _pair(state, n)
-            x_BKD, now = block.step(x_BKD, known, memory.layout, where, past, ancestor_BKN)
+            x_BKD, now = block.step(x_BKD, known, memory.layout, where, past, ancestor_BKN, across)
             grown[f"{n}.key"], grown[f"{n}.value"] = now
         return self.norm(x_BKD), grown
+
+    def chain(self, x_BTD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
+        """T more tokens of the one hypothesis that a source has, all at once; `shortened` takes back those that were wrong."""
+        B, T, _ = x_BTD.shape
+        place_BN = state["place"]
+        position_1T = torch.arange(place_BN.shape[1], place_BN.shape[1] + T, device=x_BTD.device)[None]
+        x_BTD, turn = self.places(x_BTD, position_1T)
+        own_TT = torch.ones((T, T), dtype=torch.bool, device=x_BTD.device).tril_()
+        before_BTN = own_TT.new_ones((B, T, place_BN.shape[1]))
+        ancestor_BTN = torch.cat([before_BTN, own_TT.expand(B, T, T)], dim=2)
+        place_BN = torch.cat([place_BN, position_1T.expand(B, T)], dim=1)
+        where = Where(turn, self.places.bias(position_1T, place_BN))
+        grown: State = {"ancestor": ancestor_BTN[:, -1:], "place": place_BN}
+        for n, block in self._layers():
+            known, past = _pair(memory.cache, n), _pair(state, n)
+            x_BTD, now = block.step(x_BTD, known, memory.layout, where, past, ancestor_BTN)
+            grown[f"{n}.key"], grown[f"{n}.value"] = now
+        return self.norm(x_BTD), grown
+
+    def shortened(self, state: State, count: int) -> State:
+        """As if only the first so many tokens of the chain had been read."""
+        dims = {"place": 1, "ancestor": 2}
+        return {name: x.narrow(dims.get(name, 2), 0, min(count, x.shape[dims.get(name, 2)])) for name, x in state.items()}
 
     def select(self, state: State, parent_BK: Tensor) -> State:
         """Keys and values stay; the new hypothesis descends from what its parent descended from."""

@@ -162,11 +162,18 @@ class DecoderBlock(Block):
         return self._rest(self.after(self.attention_norm, x_BTD, seen_BTD), memory, layout, across)
 
     def step(
-        self, x_BKD: Tensor, memory: Pair, layout: Layout, where: Where, past: Pair, ancestor_BKN: Tensor
+        self,
+        x_BKD: Tensor,
+        memory: Pair,
+        layout: Layout,
+        where: Where,
+        past: Pair,
+        ancestor_BKN: Tensor,
+        across: Looks | None = None,
     ) -> tuple[Tensor, Pair]:
         """One position of K targets; and what the next step is to know of it."""
         seen_BKD, now = self.attention.step(self.before(self.attention_norm, x_BKD), where, past, ancestor_BKN)
-        return self._rest(self.after(self.attention_norm, x_BKD, seen_BKD), memory, layout), now
+        return self._rest(self.after(self.attention_norm, x_BKD, seen_BKD), memory, layout, across), now
 
     def _rest(self, x_BTD: Tensor, memory: Pair, layout: Layout, across: Looks | None = None) -> Tensor:
         seen_BTD = self.cross(self.before(self.cross_norm, x_BTD), memory, layout, across)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from core.codec.types import Codecs
@@ -14,6 +15,7 @@ from core.decode.utility import Utility, by_expected_utility
 from core.errors import ConfigError
 from core.model.seq2seq import Seq2Seq
 from core.record import Prediction, Record
+from core.run.reranking import Judge, reranked
 from core.settings import RunConfig
 from core.task import Task
 
@@ -37,6 +39,10 @@ class Answerer:
     stop: Callable[[], bool] = lambda: False
     others: tuple[Seq2Seq, ...] = ()
     """Models of other runs that decide together with this one."""
+    heard: Callable[[str], None] | None = None
+    """Of a single record without a task's own way of solving, told the beginning of the answer as it grows."""
+    ranked_by: tuple[Judge, ...] = ()
+    """Further opinions of answers that were found, with their weights (`search.rerank`)."""
 
     def __call__(self, records: Sequence[Record], progress: Callable[[int], None]) -> list[Prediction]:
         """One prediction a record, in order; a blank source has a blank answer. Raises Stopped."""
@@ -64,23 +70,29 @@ class Answerer:
         """One search, without the task's own way of solving."""
         cfg = settings or self.config.search
         utility = None if cfg.decide == "score" else self.utility()
+        several = utility is not None or bool(self.ranked_by)
+        read = self.task.read_target
         found = predict_records(
             self.model,
             self.codecs,
             records,
-            cfg if utility is None else replace(cfg, n_best=cfg.width),
+            replace(cfg, n_best=cfg.width) if several else cfg,
             longest=self.config.batch.longest,
             rule=self.rule,
             seed=self.config.seed,
             progress=progress,
             stop=self.stop,
             others=self.others,
+            read=None if read is None else partial(read, self.config.task),
+            heard=self.heard,
         )
         if len(found) != len(records):
             raise Stopped
+        if self.ranked_by:
+            found = reranked(found, self.ranked_by)
         if utility is None:
-            return found
-        drawn = cfg.strategy == "sample" and cfg.temperature > 0
+            return [Prediction(one.record, one.hypotheses[: cfg.n_best]) for one in found] if several else found
+        drawn = cfg.draws and cfg.strategy == "sample"
         return [
             Prediction(one.record, by_expected_utility(one.hypotheses, utility, drawn=drawn)[: cfg.n_best])
             for one in found

@@ -16,6 +16,7 @@ from core.run.folder import existing_run, write_json
 from core.run.outputs import read_outputs
 from core.run.prepared import SplitRecords, read_split, source_name
 from core.run.progress import progress_bar
+from core.run.reranking import judges
 from core.run.robustness import Withstood, noise_table, withstand
 from core.run.scoring import GIVEN, Floor, Score, bin_table, by_bin, floors, score, table
 from core.run.stored import load_run, others_of, stored_config
@@ -95,7 +96,9 @@ def ran(task: Task[Any], arguments: EvaluateArguments, split: Split) -> System:
     cfg = with_data(task, run.config, arguments.data, split)
     found = with_targets(read_split(task, cfg, split))
     others = others_of(run, arguments.others)
-    answer = Answerer(task, cfg, run.codecs, run.model, run.rule, others=others)
+    answer = Answerer(
+        task, cfg, run.codecs, run.model, run.rule, others=others, ranked_by=judges(task, run.config.search)
+    )
     begun = time.perf_counter()
     with progress_bar(len(found.records), f"decoding {split}") as advance:
         predictions = answer(found.records, advance)

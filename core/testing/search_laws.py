@@ -131,7 +131,7 @@ def answers_are_best_first(case: ModelCase) -> None:
 
 
 def decoding_alone_is_decoding_in_company(case: ModelCase) -> None:
-    """A source's answers are the same alone, in any batch and in any order; samples too."""
+    """A source's answers are the same alone, in batches of any size and in any order; samples too."""
     model = case.make()
     order = torch.randperm(len(case.pairs), generator=torch.Generator().manual_seed(3)).tolist()
     for cfg in STRATEGIES:
@@ -139,11 +139,31 @@ def decoding_alone_is_decoding_in_company(case: ModelCase) -> None:
             search(model, batch_of([pair], [n]), cfg, rule=case.rule, seed=9)[0] for n, pair in enumerate(case.pairs)
         ]
         together = search(model, batch_of(case.pairs), cfg, rule=case.rule, seed=9)
-        shuffled = search(model, batch_of([case.pairs[n] for n in order], order), cfg, rule=case.rule, seed=9)
+        half = len(order) // 2
+        shuffled = [
+            one
+            for part in (order[:half], order[half:])
+            for one in search(model, batch_of([case.pairs[n] for n in part], part), cfg, rule=case.rule, seed=9)
+        ]
         for n, found in [*enumerate(together), *zip(order, shuffled, strict=True)]:
             tokens, expected = [one.tokens for one in found], [one.tokens for one in alone[n]]
             assert tokens == expected, f"{cfg.strategy}, source {n}: {tokens} in company, {expected} alone"
             same(found, [one.score for one in alone[n]], f"{cfg.strategy}, source {n}, in company")
+
+
+def neither_early_stop_nor_n_best_changes_answers(case: ModelCase) -> None:
+    """Fewer answers are the first of more, at equal beam; and going on where a source is done finds nothing else."""
+    model, batch = case.make(), batch_of(case.pairs)
+    for cfg in (BEAM, STRATEGIES[-1]):
+        full = search(model, batch, cfg, rule=case.rule, seed=2, early_stop=False)
+        for n_best in (1, cfg.n_best):
+            found = search(model, batch, replace(cfg, n_best=n_best), rule=case.rule, seed=2)
+            for row, (some, all_) in enumerate(zip(found, full, strict=True)):
+                tokens, expected = [one.tokens for one in some], [one.tokens for one in all_[:n_best]]
+                assert tokens == expected, (
+                    f"{cfg.strategy}, source {row}, n_best {n_best}: {tokens}, in full {expected}"
+                )
+                same(some, [one.score for one in all_[:n_best]], f"{cfg.strategy}, source {row}, n_best {n_best}")
 
 
 def outputs_obey_the_rule(case: ModelCase) -> None:
@@ -275,5 +295,6 @@ SEARCH_LAWS: tuple[Callable[[ModelCase], None], ...] = (
     reported_scores_are_those_of_forced_decoding,
     answers_are_best_first,
     decoding_alone_is_decoding_in_company,
+    neither_early_stop_nor_n_best_changes_answers,
     outputs_obey_the_rule,
 )

@@ -56,11 +56,12 @@ class Mixture:
         round_N, step_N = np.divmod(nth_N, size_S[source_N])
         offset_S = np.cumsum(size_S) - size_S
         row_N = np.zeros(len(place_N), np.int64)
-        for source, turn in sorted(set(zip(source_N.tolist(), round_N.tolist(), strict=True))):
+        several_N = size_S[source_N] > 1
+        turns = sorted(set(zip(source_N[several_N].tolist(), round_N[several_N].tolist(), strict=True)))
+        for source, turn in turns:
             here_N = (source_N == source) & (round_N == turn)
-            found = permuted(step_N[here_N], self.sizes[source], mixed(seed, 5, source, turn))
-            row_N[here_N] = offset_S[source] + found
-        return row_N, round_N
+            row_N[here_N] = permuted(step_N[here_N], self.sizes[source], mixed(seed, 5, source, turn))
+        return offset_S[source_N] + row_N, round_N
 
 
 def said(names: Sequence[str], mixture: Mixture) -> str:

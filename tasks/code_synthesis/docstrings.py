@@ -1,23 +1,30 @@
 """Docstring -> body, read out of the source files of installed packages. Nothing is imported or run.
 
-What there is depends on what is installed, so results compare between machines only where the data's digest is the same. Hard:
-a third of the bodies need names that training never shows.
+Reading takes two minutes; what was found is kept in the cache folder until a file changes. What there is depends on what is
+installed, so results compare between machines only where the data's digest is the same. Hard: a third of the bodies need names
+that training never shows.
 """
 
 from __future__ import annotations
 
 import ast
+import gzip
+import json
+import os
 import re
 import sys
 import sysconfig
+import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from core.data.cache import cache_folder
 from core.data.config import DataConfig
 from core.data.split import split_of
 from core.errors import DataError
@@ -38,17 +45,73 @@ SENTENCE = re.compile(r"(?<=[.!?])\s")
 
 def docstrings(cfg: CodeConfig, data: DataConfig, split: Split) -> Iterator[Record]:
     """Split by module, since functions of one resemble each other; what train has stays out of dev and test."""
-    return iter(mined()[split])
+    return iter(mined(cache_folder(data))[split])
 
 
 @lru_cache(maxsize=1)
-def mined() -> dict[Split, tuple[Record, ...]]:
-    """All splits at once."""
-    from core.run.progress import progress_bar  # with torch
-
+def mined(folder: Path) -> dict[Split, tuple[Record, ...]]:
+    """All splits at once, from the folder where they were kept there and every file is as it was."""
     files = list(sources())
     if not files:
         raise DataError("no source files of installed packages found")
+    path = folder / f"docstrings-{state_of(files)}.jsonl.gz"
+    kept = stored(path)
+    if kept is None:
+        kept = read(files)
+        keep(path, *kept)
+    found, dropped = kept
+    said = ", ".join(f"{len(found[split]):,} {split}" for split in SPLITS)
+    left_out = ", ".join(f"{count:,} {reason}" for reason, count in dropped.most_common())
+    print(f"docstrings: {said}; left out: {left_out}", file=sys.stderr)
+    return found
+
+
+def state_of(files: Sequence[tuple[str, Path]]) -> str:
+    """Changes with any file, with Python (whose way of writing code it is) and with this module."""
+    digest = blake2b(f"{sys.version} {LONGEST_BODY} {LONGEST_TEXT}".encode(), digest_size=8)
+    for path in (Path(__file__), *(path for _, path in files)):
+        facts = path.stat()
+        digest.update(f"{path} {facts.st_size} {facts.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def keep(path: Path, found: dict[Split, tuple[Record, ...]], dropped: Counter[str]) -> None:
+    """Whole or not at all; a cache that cannot be written costs time only."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with gzip.open(beside, "wt", encoding="utf-8", compresslevel=3) as file:
+            for split, records in found.items():
+                for one in records:
+                    file.write(json.dumps([split, one.key, one.source, one.target, one.meta["group"]]) + "\n")
+            file.write(json.dumps(dropped) + "\n")
+        beside.replace(path)
+    except OSError as error:
+        print(f"{path}: not kept ({error.strerror})", file=sys.stderr)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def stored(path: Path) -> tuple[dict[Split, tuple[Record, ...]], Counter[str]] | None:
+    """What `keep` wrote; None where it is not there or not whole."""
+    found: dict[Split, list[Record]] = {split: [] for split in SPLITS}
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            *rows, dropped = map(json.loads, file)
+        for split, key, source, target, group in rows:
+            found[split].append(Record(key, source, target, {"group": group}))
+        return {split: tuple(found[split]) for split in SPLITS}, Counter[str](dropped)
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, ValueError, KeyError, zlib.error):
+        pass
+    print(f"{path} is damaged; making it again", file=sys.stderr)
+    return None
+
+
+def read(files: Sequence[tuple[str, Path]]) -> tuple[dict[Split, tuple[Record, ...]], Counter[str]]:
+    """Every file, with a bar; and what was left out, by reason."""
+    from core.run.progress import progress_bar  # with torch
+
     dropped: Counter[str] = Counter()
     pairs: dict[Split, list[Record]] = {split: [] for split in SPLITS}
     with progress_bar(len(files), "reading packages") as advance:
@@ -68,10 +131,7 @@ def mined() -> dict[Split, tuple[Record, ...]]:
             kept.append(record)
         seen.update(record.target for record in kept)
         found[split] = tuple(kept)
-    said = ", ".join(f"{len(found[split]):,} {split}" for split in SPLITS)
-    left_out = ", ".join(f"{count:,} {reason}" for reason, count in dropped.most_common())
-    print(f"docstrings: {said}; left out: {left_out}", file=sys.stderr)
-    return found
+    return found, dropped
 
 
 def sources() -> Iterator[tuple[str, Path]]:

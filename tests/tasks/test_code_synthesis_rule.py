@@ -270,10 +270,11 @@ def test_a_thousand_times_an_untrained_model_writes_what_parses(kind: str, strat
 
 @pytest.mark.slow
 def test_functions_of_the_standard_library_are_admitted_at_every_letter() -> None:
+    from core.data.cache import default_cache
     from tasks.code_synthesis.docstrings import mined
 
     lexer = ending()
-    records = [record for record in mined()["test"] if record.key.startswith("python/")]
+    records = [record for record in mined(default_cache())["test"] if record.key.startswith("python/")]
     assert len(records) > 50
     for record in records:
         places = walk(record.target)

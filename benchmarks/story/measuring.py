@@ -13,6 +13,7 @@ from benchmarks.leaderboard.arrays import pack
 from benchmarks.leaderboard.resamples import SEED, groups_of
 from benchmarks.story import bleu
 from benchmarks.story.rungs import BINS, Rung
+from benchmarks.story.training import processor_minutes
 from core.config_text import to_tree
 from core.data.split import hashed_share
 from core.metrics.resampling import draws
@@ -68,6 +69,7 @@ def measured(task: Task[Any], rung: Rung, folder: RunFolder) -> dict[str, Any]:
         "best_step": outcome["best_step"],
         "ended": outcome["reason"],
         "minutes": outcome["minutes"],
+        "processor_minutes": processor_minutes(folder),
         "decode_seconds": seconds,
         "environment": facts["environment"],
         "metrics": {name: resampled(one, one.rows, groups_of(predictions)) for name, one in scores.items()},

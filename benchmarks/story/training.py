@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from core.cli import dispatch
 from core.config_toml import load
 from core.config_tree import differences
 from core.errors import ConfigError
-from core.run.folder import RunFolder
+from core.run.folder import RunFolder, write_text
 from core.settings import run_config
 from core.task import Task
 
@@ -26,7 +28,29 @@ def trained(task: Task[Any], rung: Rung, budget: Budget, folder: RunFolder) -> i
     forget_a_false_start(folder)
     folder.path.parent.mkdir(parents=True, exist_ok=True)
     words = [str(BASE), *overrides(rung, budget), "--run", str(folder.path), "--resume"]
-    return dispatch("train", lambda: task, task.name, words)
+    with counted(folder):
+        return dispatch("train", lambda: task, task.name, words)
+
+
+@contextmanager
+def counted(folder: RunFolder) -> Generator[None, None, None]:
+    """What the processor spends inside is added up beside the run folder: on a shared machine the clock says little."""
+    before, begun = processor_minutes(folder), time.process_time()
+    try:
+        yield
+    finally:
+        write_text(beside(folder), f"{before + (time.process_time() - begun) / 60:.4f}\n")
+
+
+def processor_minutes(folder: RunFolder) -> float:
+    """Of a rung's training so far, reading data and evaluating included; a killed process takes its own along."""
+    path = beside(folder)
+    return float(path.read_text(encoding="utf-8")) if path.is_file() else 0.0
+
+
+def beside(folder: RunFolder) -> Path:
+    """Not inside, for that is the run's own."""
+    return folder.path.with_name(f"{folder.path.name}.processor-minutes")
 
 
 def same_config(task: Task[Any], rung: Rung, budget: Budget, folder: RunFolder) -> None:
@@ -44,8 +68,3 @@ def forget_a_false_start(folder: RunFolder) -> None:
     if not folder.config.exists():
         with suppress(OSError):
             folder.checkpoints.rmdir()
-
-
-def run_folder(runs: Path, rung: Rung) -> RunFolder:
-    """Where a rung is."""
-    return RunFolder(runs / rung.name)

@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.leaderboard.ablations import KEPT, Question, html_page, markdown_section, read_ablation, write_question
 from benchmarks.leaderboard.cell import config_digest
 from benchmarks.leaderboard.effects import BASE
-from benchmarks.leaderboard.matrix import Cell, Matrix, Planner
+from benchmarks.leaderboard.matrix import Cell, Matrix, Planner, gpus
 from benchmarks.leaderboard.systems import CONFIGS, Budget, System, base_path, config_of, table
 from core.config_toml import is_override
 from core.errors import ConfigError, UserError
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--tasks", nargs="+", default=["all"], metavar="TASK")
     parser.add_argument("--budget", choices=list(budgets), default="smoke", help="its share of the base's steps")
     parser.add_argument("--seeds", type=int, metavar="N", help="default: the budget's")
-    parser.add_argument("--jobs", type=int, metavar="N", help="cells at a time; default: a core each")
+    parser.add_argument("--jobs", type=int, metavar="N", help="cells at a time; default: a core (or GPU) each")
     parser.add_argument("--folder", type=Path, default=Path("runs") / "ablate", help="of runs, results and the page")
     parser.add_argument("--keep", action="store_true", help="into the tree, for the page of all ablations")
     given = parser.parse_args(argv)
@@ -113,7 +113,9 @@ def ablate(given: argparse.Namespace, budget: Budget) -> int:
     cells = plan(planner, tasks, changes, seeds, places, name)
     if all(cell.state == "left out" for cell in cells if cell.system.name != BASE):
         raise ConfigError(next(cell.reason for cell in cells if cell.system.name != BASE))
-    code = Matrix(cells, jobs=given.jobs or len(os.sched_getaffinity(0)), devices=(), logs=folder / "logs").run()
+    devices = gpus()
+    jobs = given.jobs or len(devices) or len(os.sched_getaffinity(0))
+    code = Matrix(cells, jobs=jobs, devices=devices, logs=folder / "logs").run()
     left_out = dict.fromkeys(
         f"{cell.task}, {cell.system.name}: {cell.reason}" for cell in cells if cell.state == "left out"
     )

@@ -30,7 +30,13 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--budget", choices=budgets, default="smoke")
     run.add_argument("--seeds", type=int, metavar="N", help="default: the budget's")
     run.add_argument("--jobs", type=int, metavar="N", help="cells at a time; default: a core (or device) each")
-    run.add_argument("--devices", nargs="+", default=[], metavar="DEVICE", help="share cells among them: cuda:0 cuda:1")
+    run.add_argument(
+        "--devices",
+        nargs="+",
+        default=[],
+        metavar="DEVICE",
+        help="share cells among them: cuda:0 cuda:1; default: all GPUs",
+    )
     run.add_argument("--again", action="store_true", help="finished cells too, as further points of their history")
     cell = verbs.add_parser("cell", help="one cell, in this process (what `run` starts)")
     cell.add_argument("--task", required=True)
@@ -71,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(given: argparse.Namespace) -> int:
     """The matrix."""
-    from benchmarks.leaderboard.matrix import Matrix, Planner
+    from benchmarks.leaderboard.matrix import Matrix, Planner, gpus
 
     budget = table()[0][given.budget]
     tasks = TASKS.names() if given.tasks == ["all"] else list(dict.fromkeys(given.tasks))
@@ -97,8 +103,9 @@ def run(given: argparse.Namespace) -> int:
             str(one.seed or 1),
             *places,
         ]
-    jobs = given.jobs or len(given.devices) or len(os.sched_getaffinity(0))
-    return Matrix(cells, jobs=jobs, devices=given.devices, logs=given.runs / "logs").run()
+    devices = given.devices or gpus()
+    jobs = given.jobs or len(devices) or len(os.sched_getaffinity(0))
+    return Matrix(cells, jobs=jobs, devices=devices, logs=given.runs / "logs").run()
 
 
 def cell(given: argparse.Namespace) -> int:

@@ -252,6 +252,13 @@ class Matrix:
         return "\n".join(line[: columns - 1].rstrip() for line in [*rows, f"{key}  ({spent:.1f} min)"])
 
 
+def gpus() -> list[str]:
+    """All that torch sees; cells share them."""
+    import torch
+
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+
+
 def said_of(path: Path) -> str:
     """One line about a result."""
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,36 @@
+"""The tasks of docs/heads.md are learned, given more steps than the page takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.run.folder import RunFolder, read_json
+
+ROOT = Path(__file__).parents[2]
+STEPS = 400
+
+
+@pytest.mark.slow
+def test_the_tasks_of_the_page_are_learned(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "heads.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    assert "\nSTEPS = 10\n" in code
+    script = tmp_path / "page.py"
+    script.write_text(code.replace("\nSTEPS = 10\n", f"\nSTEPS = {STEPS}\n"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    for name in ("mood", "parts-of-speech", "order", "times", "keys"):
+        (exact,) = (one["value"] for one in read_json(RunFolder(tmp_path / "runs" / name).metrics)["scores"].values())
+        assert exact >= 95, f"{name}: {exact} % of dev"

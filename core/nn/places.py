@@ -2,10 +2,11 @@
 
 Learned (Gehring et al., 2017; Devlin et al., 2019): a vector a place, further places sharing the last. Relative bias (Raffel et
 al., 2020): one number a head and bucket of distances; 32 buckets, half of them exact and half growing up to 128; where both
-directions occur each has half of the buckets. As there, all layers of a stack share them. ALiBi (Press et al., 2022): score -
-slope_h * distance with slope_h = 2^(-8 h / H), h from 1 to H; deviations: the same rule where H is no power of two, and an
-encoder, which the paper has none of, takes the distance in both directions, heads by turns at half the slope ahead or behind:
-with equal slopes it could not tell a source from its reverse. Sinusoids and rotation: positions.py.
+directions occur each has half of the buckets. As there, all layers of a stack share them; deviation: what is learned
+is the bias / sqrt(width), since the steps of an adaptive optimizer are short for a bias that has to reach 5 or 10. ALiBi (Press
+et al., 2022): score - slope_h * distance with slope_h = 2^(-8 h / H), h from 1 to H; deviations: the same rule where H is no
+power of two, and an encoder, which the paper has none of, takes the distance in both directions, heads by turns at half the slope
+ahead or behind: with equal slopes it could not tell a source from its reverse. Sinusoids and rotation: positions.py.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Places(nn.Module):
             return None
         ahead_BTS = key_BS[..., None, :] - query_BT[..., None]
         if self.kind == "relative":
-            bias_BTSH = self.bias_of_bucket[buckets(ahead_BTS, both_ways=self.both_ways)]
+            bias_BTSH = self.bias_of_bucket[buckets(ahead_BTS, both_ways=self.both_ways)] * self.width**0.5
             return bias_BTSH.movedim(-1, -3)
         slope_H11 = slopes(self.heads, ahead_BTS.device)[:, None, None]
         bias_BHTS = slope_H11 * -ahead_BTS.abs()[..., None, :, :]

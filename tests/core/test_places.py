@@ -51,7 +51,7 @@ def test_relative_bias_is_the_table_of_the_papers_buckets(both_ways: bool) -> No
                 bucket += distance
             else:
                 bucket += min(n - 1, n // 2 + int(math.log(distance / (n // 2)) / math.log(128 / (n // 2)) * (n // 2)))
-            assert torch.equal(bias[0, :, t, s], places.bias_of_bucket[bucket]), (query, key)
+            assert torch.equal(bias[0, :, t, s], places.bias_of_bucket[bucket] * places.width**0.5), (query, key)
 
 
 def test_alibi_is_a_slope_by_head() -> None:

@@ -55,6 +55,10 @@ class StopSignals:
         """The signal that asked to stop, if any has."""
         return self._signal
 
+    def ask(self, number: int) -> None:
+        """As if this signal had come."""
+        self._signal = number if self._signal is None else self._signal
+
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._old = {one: signal.signal(one, self._note) for one in ASKED}

@@ -22,6 +22,8 @@ class MixedSource:
     """As `data.path`."""
     train: str = ""
     """As `data.train`."""
+    limit: AtLeast0 = 0
+    """As `data.limit`, which is that of `data.source` alone."""
     tag: str = ""
     """Put before each source, with a space, so that the model can tell where it is from; for sources that are text."""
 
@@ -68,7 +70,7 @@ class DataConfig:
     """`hf`: read without downloading everything first."""
     mix: tuple[MixedSource, ...] = ()
     """Further sources of training records, each `{name = ..., source = ..., path = [...], tag = ...}`; dev and test stay those of
-    `data.source`. `limit` counts for each."""
+    `data.source`."""
     temperature: Annotated[float, Bounds(low=1)] = 1.0
     """With `mix`: a source of n records is drawn in proportion to n^(1/temperature); 1: all records alike, larger: small sources more."""
 

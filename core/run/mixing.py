@@ -25,6 +25,7 @@ def read_mixed(task: Task[Any], task_config: Any, data: DataConfig) -> Iterator[
             dev="",
             test="",
             holdout=0.0,
+            limit=0,
             mix=(),
             temperature=1.0,
         )
@@ -47,11 +48,12 @@ def tagged(one: MixedSource, record: Record) -> Record:
     return Record(f"{one.name}/{record.key}", source, record.target, {**record.meta, "mix": one.name})
 
 
-def limited(records: Sequence[Record], sizes: Sequence[int], limit: int) -> list[Record]:
+def limited(records: Sequence[Record], sizes: Sequence[int], data: DataConfig) -> list[Record]:
     """The first so many of each source; 0: all."""
     found: list[Record] = []
     begin = 0
-    for size in sizes or (len(records),):
+    limits = (data.limit, *(one.limit for one in data.mix))
+    for size, limit in zip(sizes or (len(records),), limits, strict=True):
         found += records[begin : begin + (min(limit, size) if limit else size)]
         begin += size
     return found

@@ -94,7 +94,7 @@ class TrainingData:
 def training_data(task: Task[Any], cfg: RunConfig, codecs: Codecs | None = None) -> TrainingData:
     """Read and encode; `codecs` are given where a run goes on."""
     train, dev = read_split(task, cfg, "train"), read_split(task, cfg, "dev")
-    records = limited(train.records, train.sizes, cfg.data.limit)
+    records = limited(train.records, train.sizes, cfg.data)
     if codecs is not None and cfg.train.init_from and (why := unreadable(codecs, records[0])):
         raise DataError(
             f"{place(records[0])}: the tokenizers of {cfg.train.init_from} cannot read it ({why});"

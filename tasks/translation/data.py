@@ -7,7 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 from zipfile import ZipFile
@@ -78,11 +78,14 @@ class Pair:
 
 
 def toy_phrases(cfg: TranslationConfig, data: DataConfig, split: Split) -> Iterator[Record]:
-    """English to German only."""
-    if (cfg.source_language, cfg.target_language) != ("en", "de"):
-        wanted = f"{cfg.source_language}-{cfg.target_language}"
-        raise ConfigError(f'data.source = "phrases" has en-de only, not {wanted}')
-    return phrases(split)
+    """English to German, or the same pairs backwards."""
+    match cfg.source_language, cfg.target_language:
+        case "en", "de":
+            return phrases(split)
+        case "de", "en":
+            return (replace(one, source=one.target, target=one.source) for one in phrases(split))
+        case source, target:
+            raise ConfigError(f'data.source = "phrases" has en-de and de-en, not {source}-{target}')
 
 
 def homeassistant(cfg: TranslationConfig, data: DataConfig, split: Split) -> Iterator[Record]:

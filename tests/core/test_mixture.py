@@ -24,6 +24,7 @@ from core.errors import ConfigError, DataError
 from core.model.config import RNNConfig
 from core.record import Record
 from core.run.folder import RunFolder, read_json
+from core.run.mixing import limited
 from core.run.prepared import read_split
 from core.settings import run_config
 from core.testing.task_case import task_case
@@ -132,6 +133,12 @@ def test_records_of_all_sources_are_read(folder: Path) -> None:
     assert found.records[60].key == "more/0"
     assert found.records[60].source == "a ab"
     assert read_split(it.task, it.config, "dev").sizes == ()
+    few = replace(it.config.data, limit=7, mix=(replace(it.config.data.mix[0], limit=2),))
+    assert [one.key for one in limited(found.records, found.sizes, few)[6:]] == [
+        found.records[6].key,
+        "more/0",
+        "more/1",
+    ]
     plain = replace(it.config, data=replace(it.config.data, mix=(), temperature=1.0))
     assert read_split(it.task, plain, "train").sha256 != found.sha256
 

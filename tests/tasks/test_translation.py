@@ -53,7 +53,7 @@ def test_phrases_agree_in_gender_case_and_number(english: str, german: str) -> N
 
 
 def test_phrases_are_german_only() -> None:
-    with pytest.raises(ConfigError, match="has en-de only, not en-fr"):
+    with pytest.raises(ConfigError, match="has en-de and de-en, not en-fr"):
         read(DataConfig(source="phrases"), target_language="fr")
 
 

@@ -23,6 +23,7 @@ from core.config_toml import load
 from core.data.sources import read_records
 from core.data.split import hashed_share
 from core.record import Record
+from core.run.prepared import source_name
 from core.settings import run_config
 from tasks import TASKS
 
@@ -120,6 +121,8 @@ def train(session: Session, name: str, run: Path, shown: str, config: Path) -> N
             f"python -m tasks.{name}.train{shown}",
             [f"tasks.{name}.train", config, "--run", here, *(["--resume"] if run.exists() else [])],
         )
+        if private(name, run):
+            session.parts["train"] = without_samples(session.parts["train"])
 
 
 def ask(session: Session, name: str, run: Path) -> None:
@@ -136,6 +139,20 @@ def ask(session: Session, name: str, run: Path) -> None:
         )
         shown = [line for line in answers.splitlines() if line.startswith("{")]
         session.parts["predict"] = list(told(shown, [json.loads(line) for line in inputs.read_text().splitlines()]))
+    if why := private(name, run):
+        session.parts["predict"] = [why, ""]
+
+
+def private(name: str, run: Path) -> str:
+    """Why no text of a record may be kept; nothing where the licence of the data is known to allow it."""
+    task = TASKS[name]
+    source = source_name(task, load(run_config(task.config), run / "config.toml", ()).config)
+    return "" if source in task.licences else f"(texts of `{source}` are not kept: nothing is known of their licence)"
+
+
+def without_samples(lines: Sequence[str]) -> list[str]:
+    """What a training prints, but for the records that it shows at its end."""
+    return [line for line in lines if not line.startswith(("  source  ", "  target  ", "  output  "))]
 
 
 def inside(path: Path) -> Path:

@@ -20,6 +20,8 @@ class ReportArguments:
     split: Literal["dev", "test"]
     records: int
     """Looked at closely, at most."""
+    seconds: float
+    """For the beams of the section on the search, all together."""
     output: Path | None
     """None: RUN/report.html."""
     overrides: tuple[str, ...]
@@ -63,7 +65,8 @@ def report(task: Task[Any], words: Words) -> int:
     if len(rest) > 1:
         raise ConfigError(f"{rest[1]}: one RUN at a time; two are for compare")
     records = words.whole_number("--records", least=1) or 200
-    arguments = ReportArguments(run, split_of(words), records, words.path("--output"), overrides)
+    seconds = words.whole_number("--seconds", least=1) or 90
+    arguments = ReportArguments(run, split_of(words), records, seconds, words.path("--output"), overrides)
     from core.run.reporting import report
 
     return report(task, arguments)
@@ -105,6 +108,7 @@ LOOKING: dict[str, Verb] = {
         (
             SPLIT,
             Flag("--records", "look closely at so many records; default: 200", "N"),
+            Flag("--seconds", "try ever wider beams, up to 32, for so long; default: 90", "N"),
             Flag("--output", "write the page there; default: RUN/report.html", "OUT"),
         ),
         ("The pictures of the page lie beside it, in a folder of their own. docs/report.md says how to read them.",),

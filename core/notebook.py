@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from core.codec.types import Codecs
 from core.errors import BadRecord, DataError
 from core.record import Hypothesis, Prediction, Record
 from core.registry import installed_tasks
-from core.report.attention import Attention, attend_to
+from core.report.attention import Attention, How, attend_to
 from core.report.examples import example
 from core.report.figures import figure
 from core.report.forced import Forced, forced
+from core.report.page import framed
 from core.run.answering import Answerer
+from core.run.confidence import confident, kept_temperature
 from core.run.folder import existing_run, read_json
 from core.run.stored import StoredRun, load_run
 from core.settings import RunConfig
@@ -34,6 +36,8 @@ class Answer:
     attention: Attention | None = None
     """Where it looked, where that was asked for and there is any."""
     present: Callable[[Prediction], str] | None = None
+    style: str = ""
+    """CSS of the task's own."""
 
     @property
     def output(self) -> str:
@@ -45,11 +49,19 @@ class Answer:
         """Best first, each with its score and its tokens' log-probabilities."""
         return self.prediction.hypotheses
 
-    def figure(self, layer: int | None = None, head: int | None = None) -> Figure:
-        """The attention as a figure of matplotlib: of all layers and heads, or of one (counted from 0)."""
+    @property
+    def confidence(self) -> float | None:
+        """How probable the best answer is, at the temperature that was fitted on dev; None where a run has none."""
+        return self.hypotheses[0].confidence if self.hypotheses else None
+
+    def figure(self, layer: int | None = None, head: int | None = None, *, how: How = "mean") -> Figure:
+        """The attention as a figure of matplotlib: of all layers and heads, or of one (counted from 0).
+
+        `how` puts all together: mean, max, rollout, or saliency (gradient x input, the second opinion).
+        """
         if self.attention is None:
             raise ValueError("no attention: ask for it by predict(..., attention=True), of a model that has some")
-        return figure(self.attention.map(layer, head))
+        return figure(self.attention.map(layer, head, how))
 
     def __str__(self) -> str:
         return self.output
@@ -60,8 +72,8 @@ class Answer:
 
     @property
     def html(self) -> str:
-        """The same, escaped."""
-        return example(self.prediction, "", self.present)
+        """The same, escaped, with the colours of a report."""
+        return framed(example(self.prediction, "", self.present), self.style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +85,12 @@ class Answers(Sequence[Answer]):
     def __len__(self) -> int:
         return len(self.answers)
 
-    def __getitem__(self, place: Any) -> Any:
-        return self.answers[place]
+    @overload
+    def __getitem__(self, place: int) -> Answer: ...
+    @overload
+    def __getitem__(self, place: slice) -> Answers: ...
+    def __getitem__(self, place: int | slice) -> Answer | Answers:
+        return Answers(self.answers[place]) if isinstance(place, slice) else self.answers[place]
 
     def __iter__(self) -> Iterator[Answer]:
         return iter(self.answers)
@@ -85,7 +101,10 @@ class Answers(Sequence[Answer]):
         return [one.output for one in self.answers]
 
     def _repr_html_(self) -> str:
-        return "".join(one.html for one in self.answers)
+        if not self.answers:
+            return ""
+        shown = "".join(example(one.prediction, "", one.present) for one in self.answers)
+        return framed(shown, self.answers[0].style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +129,20 @@ class Model:
         """One answer each, in order: the same as `predict` gives. Sources are what JSONL has as "source"."""
         answer = Answerer(self.task, self.config, self.codecs, self.run.model, self.run.rule)
         found = answer(self.records(sources), lambda done: None)
-        return Answers(
-            tuple(Answer(one, self.attention(one) if attention else None, self.task.present) for one in found)
-        )
+        temperature = kept_temperature(self.run.folder)
+        if temperature is not None:
+            longest = self.config.batch.longest
+            found = confident(self.run.model, self.codecs, found, temperature, longest=longest)
+        present, style = self.task.present, self.task.present_style
+        return Answers(tuple(Answer(one, self.attention(one) if attention else None, present, style) for one in found))
 
     def attention(self, prediction: Prediction) -> Attention | None:
         """Of the best hypothesis; None where it has no tokens of one search, or the decoder no attention."""
         if not prediction.hypotheses or not prediction.hypotheses[0].tokens:
             return None
         longest = self.config.batch.longest
-        return attend_to(self.run.model, self.codecs, prediction.record, prediction.hypotheses[0], longest=longest)
+        best = prediction.hypotheses[0]
+        return attend_to(self.run.model, self.codecs, prediction.record, best, longest=longest, full=True)
 
     def likelihood(self, sources: Sequence[Any], targets: Sequence[Any]) -> list[Forced]:
         """What the model believes of given targets, token by token."""

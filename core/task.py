@@ -119,6 +119,11 @@ class Task(Generic[C]):
     """(predictions, seconds that they took) -> what `predict` says about it: speech, its real-time factor."""
     noises: Mapping[str, Noise[C]] | None = None
     """What may happen to its sources, by name (`evaluate --noise`, `train.noise`). None: what may happen to text."""
+    licences: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Under what the records of each source may be passed on, by the source's name; cards say it. Of a source that is not here
+    nothing is known: no text of its records is kept in results."""
+    limits: str = ""
+    """What a model trained with the built-in data is not good for; cards say it."""
     changeable: tuple[str, ...] = ()
     """Keys such as "task.votes" that may still differ once a model is trained."""
     utility: Callable[[str, str], float] | None = None

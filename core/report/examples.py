@@ -60,8 +60,8 @@ def example(prediction: Prediction, said: str, present: Callable[[Prediction], s
         output = marked(prediction.output, as_text(record.target)) if target else escape(as_text(prediction.output))
         aligned = record.meta.get(ALIGNED)
         drawn = linked(aligned) if isinstance(aligned, Aligned) else ""
-        said = [("source", escape(as_text(record.source))), *target, ("output", output or "<em>(empty)</em>")]
-        body = drawn + listed(said)
+        rows = [("source", escape(as_text(record.source))), *target, ("output", output or "<em>(empty)</em>")]
+        body = drawn + listed(rows)
     return f'<div class="example">{head}{body}</div>'
 
 

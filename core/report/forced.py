@@ -121,7 +121,8 @@ def forced(
             wanted = batch.wanted_BT[place_]
             size = int((wanted != PAD).sum())
             arrays = (x[place_, :size].double().cpu().numpy() for x in (said_BT, best_BT, entropy_BT))
-            found[row] = Forced(tuple(wanted[:size].tolist()), *arrays, tuple(likeliest_BT[place_, :size].tolist()))
+            likeliest = tuple(likeliest_BT[place_, :size].tolist())
+            found[row] = Forced(tuple(wanted[:size].tolist()), *arrays, said=likeliest)
         progress(batch.size)
     return [found[row] for row in range(len(records))]
 

@@ -115,6 +115,13 @@ def anchor(title: str) -> str:
     return "".join(one if one.isalnum() else "-" for one in title.lower())
 
 
+def framed(body: str, style: str = "") -> str:
+    """A part of a page for a page of someone else's, a notebook say: its rules are in force inside of it alone."""
+    rules = STYLE.replace(":root", ":scope").replace("body {", ".transduce {")
+    nested = f".domain {{ {style} }}" if style else ""
+    return f'<div class="transduce"><style>@scope {{ {rules}{nested} }}</style><div class="examples wide">{body}</div></div>'
+
+
 def page(title: str, lead: Sequence[str], sections: Sequence[Section], *, style: str = "") -> str:
     """`style` is a task's own, in force within examples alone."""
     links = "".join(f'<a href="#{anchor(one.title)}">{escape(one.title)}</a>' for one in sections)

@@ -28,13 +28,15 @@ def svg(chart: Chart | HeatMap, *, alone: bool = False) -> str:
     if isinstance(chart, HeatMap):
         return heat_map(chart, alone=alone)
     names = legend(chart)
-    below = BOTTOM + (18 * -(-len(names) // 3) if len(names) > 1 else 0)
+    long = max((len(name) for name, *_ in names), default=0) > 20
+    across, room, most = (2, 250, 34) if long else (3, 165, 20)
+    below = BOTTOM + (18 * -(-len(names) // across) if len(names) > 1 else 0)
     body = [*axes(chart), *marks(chart)]
     if len(names) > 1:
         body += [
-            f'<g transform="translate({LEFT + 165 * (n % 3)},{HEIGHT + 12 + 18 * (n // 3)})">'
+            f'<g transform="translate({LEFT + room * (n % across)},{HEIGHT + 12 + 18 * (n // across)})">'
             f'<line x2="18" y1="-4" y2="-4" stroke="{colour}" stroke-width="3"{dash}/>'
-            f'<text x="24">{escape(shortened(name, 20))}</text></g>'
+            f'<text x="24">{escape(shortened(name, most))}</text></g>'
             for n, (name, colour, dash) in enumerate(names)
         ]
     return framed(WIDTH, HEIGHT + below - BOTTOM + 4, chart.title, body, alone=alone)
@@ -155,7 +157,8 @@ def heat_map(chart: HeatMap, *, alone: bool = False) -> str:
         ),
     ]
     right = 8 + 4 * max(map(len, columns), default=1)
-    return framed(max(left + wide + right, 240), top + tall + 8, chart.title, body, alone=alone)
+    title = 16 + 8 * min(len(chart.title), 48)
+    return framed(max(left + wide + right, title), top + tall + 8, chart.title, body, alone=alone)
 
 
 def png(values: np.ndarray) -> bytes:

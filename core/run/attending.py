@@ -75,7 +75,7 @@ class Looked:
             self.folder / f"{name}.json", json.dumps(numbers(found, record.key, output), ensure_ascii=False) + "\n"
         )
         with (self.folder / f"{name}.npz").open("wb") as file:
-            np.savez_compressed(file, weights_LHTS=found.weights_LHTS.astype(np.float32), **together(found))
+            np.savez_compressed(file, weights_LHTS=found.weights_LHTS.astype(np.float32))
         pictures = self.folder / name
         pictures.mkdir(exist_ok=True)
         for one in [found.map(), *several(found), *heads(found)]:
@@ -125,7 +125,7 @@ def together(found: Attention) -> dict[str, np.ndarray]:
 
 
 def numbers(found: Attention, key: str, output: str) -> dict[str, Any]:
-    """All but the raw weights, which are in the NPZ."""
+    """All but the raw weights of each layer and head, which are in the NPZ."""
     entropy = found.entropy_LHT
     maps: dict[str, Any] = {how: rounded(values) for how, values in together(found).items()}
     return {

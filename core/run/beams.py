@@ -20,8 +20,6 @@ from core.run.stored import StoredRun
 from core.task import Metric, OfOne
 
 BEAMS = (1, 2, 4, 8, 16, 32)
-SECONDS = 90.0
-"""For all widths of beam together: a wider one is begun only while there is time left."""
 CANDIDATES = 16
 """Answers of a record among which expected utility is computed: it costs their square."""
 EMPTY = Hypothesis("", 0.0)
@@ -43,9 +41,9 @@ class Beam:
 
 
 def beams(
-    run: StoredRun, predictions: Sequence[Prediction], metric: Metric, stop: float = SECONDS
+    run: StoredRun, predictions: Sequence[Prediction], metric: Metric, stop: float
 ) -> tuple[list[BeamRow], str, str]:
-    """(rows, a note, why there are none) of ever wider beams, while time is left."""
+    """(rows, a note, why there are none) of ever wider beams; one is begun only while some of `stop` seconds are left."""
     if run.config.search.strategy not in ("beam", "greedy"):
         return [], "", f"search.strategy = {run.config.search.strategy!r}: only beams and greedy search are compared"
     records = [one.record for one in predictions]
@@ -67,7 +65,11 @@ def beams(
             break
         rows.append(beam_row(run, one, metric, wide, reference))
     left = [str(width) for width in BEAMS[len(rows) :]]
-    note = f"Beams of {', '.join(left)} were not tried: {stop:.0f} seconds are the limit for all." if left else ""
+    note = (
+        f"Beams of {', '.join(left)} were not tried: {stop:.0f} seconds are the limit for all (--seconds)."
+        if left
+        else ""
+    )
     return rows, note, ""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.run.forgetting import told
 from core.run.origin import counted
+from core.run.prepared import source_name
 from core.settings import RunConfig
 from core.task import Task
 
@@ -34,10 +35,14 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
             *([f"{told(result['forgetting'])}.", ""] if "forgetting" in result else []),
             "Checkpoints were chosen on these same dev records, so expect a little less elsewhere; `evaluate --split test` says how much.",
             "",
+            f"* licence of the data: {licence(task, cfg)}",
             f"* data: sha256 of train `{facts['data']['train']}`, of dev `{facts['data']['dev']}`",
             f"* seed {facts['seed']}; git revision {environment.get('git') or 'unknown'}",
             "* versions: " + ", ".join(f"{name} {version}" for name, version in environment["versions"].items()),
             f"* hardware: {environment.get('hardware')}; {environment.get('threads')} threads",
+            f"* cost: {result['minutes']:.1f} minutes of training there, {result['step']:,} steps",
+            "",
+            "What it is not good for: " + " ".join(limits(task, result)),
             "",
             "To reproduce, with the `config.toml` beside this file:",
             "",
@@ -45,6 +50,22 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
             "",
         ]
     )
+
+
+def licence(task: Task[Any], cfg: RunConfig) -> str:
+    """Of the records, which the weights were made of."""
+    name = source_name(task, cfg)
+    return task.licences.get(
+        name, f"not known to this program; whoever gave you `{name}` data says what may be passed on"
+    )
+
+
+def limits(task: Task[Any], result: Mapping[str, Any]) -> list[str]:
+    """Of its field, and of every model."""
+    said = [task.limits] if task.limits else []
+    said += ["Sources unlike the training records get answers all the same, and nothing in an answer says so."]
+    said += [f"Not measured here: {', '.join(result['skipped'])}."] if result.get("skipped") else []
+    return said
 
 
 def share(result: Mapping[str, Any]) -> str:

@@ -16,8 +16,8 @@ from core.codec.types import Codecs, Featurizer, as_encoded
 from core.data.examples import Examples
 from core.errors import ConfigError
 from core.record import Prediction, Record
-from core.report.attention import attend_to
 from core.report.attended import attention_section, entropy_section
+from core.report.attention import attend_to
 from core.report.charts import Chart, HeatMap
 from core.report.diagnoses import calibration_section, errors_section, exposure_section
 from core.report.examples import ALIGNED, choose, example
@@ -47,7 +47,7 @@ from core.run.scoring import Floor, Score, alone, by_bin, floors, score
 from core.run.stored import StoredRun, load_run
 from core.run.watched import watched_records
 from core.settings import RunConfig, run_config
-from core.task import Task
+from core.task import OfOne, Task
 
 if TYPE_CHECKING:
     from core.looking import ReportArguments
@@ -123,7 +123,7 @@ def report(task: Task[Any], arguments: ReportArguments) -> int:
         trivial,
         "" if task.baselines else "This task has no trivial systems to stand beside it.",
     )
-    sections = [*plain_sections(seen, run), *asked(run, seen), errors(seen), cost(seen)]
+    sections = [*plain_sections(seen, run), *asked(run, seen, arguments.seconds), errors(seen), cost(seen)]
     write(seen, sections, output)
     return 0
 
@@ -270,7 +270,8 @@ def examples(seen: Seen, run: StoredRun | None) -> Section:
     parts = [text(said, "note")]
     left = MOST_BYTES
     for name, rows in choose(seen.predictions, ordered).items():
-        parts.append(f"<h3>{name}</h3>")
+        wide = " wide" if seen.task.present else ""
+        parts.append(f'<h3>{name}</h3><div class="examples{wide}">')
         for row in rows:
             prediction, what = seen.predictions[row], f"{first.metric.name} {number(own[row])}"
             made = example(with_words(run, prediction), what, seen.task.present)
@@ -278,6 +279,7 @@ def examples(seen: Seen, run: StoredRun | None) -> Section:
                 made = example(prediction, f"{what}; too large to be drawn", None)
             left -= len(made.encode())
             parts.append(made)
+        parts.append("</div>")
     return Section("Examples", parts)
 
 
@@ -293,7 +295,7 @@ def with_words(run: StoredRun | None, prediction: Prediction) -> Prediction:
     return replace(prediction, record=replace(record, meta={**record.meta, ALIGNED: found.words}))
 
 
-def asked(run: StoredRun, seen: Seen) -> list[Section]:
+def asked(run: StoredRun, seen: Seen, seconds: float) -> list[Section]:
     """Those that run the model again."""
     if run.model.ctc_weight == 1:
         why = "model.ctc = 1 leaves the decoder untrained: only the CTC head answers"
@@ -303,7 +305,7 @@ def asked(run: StoredRun, seen: Seen) -> list[Section]:
     exposed_, no_exposure = exposed(run, seen.predictions, first)
     calibrated_, no_calibration = calibrated(run, seen.predictions, seen.split)
     some = seen.predictions[:SEARCHED]
-    rows, note, no_search = beams(run, some, first)
+    rows, note, no_search = beams(run, some, first, seconds)
     return [
         attention_section(looked, no_attention),
         entropy_section(looked, no_attention),
@@ -332,7 +334,12 @@ def errors(seen: Seen) -> Section:
         by_length = length_bin(seen.predictions, seen.sizes)
         bins[f"source length in {seen.unit}"] = by_bin(by_length, seen.predictions, seen.scores)
     bins |= {name: by_bin(bin_of, seen.predictions, seen.scores) for name, bin_of in seen.task.bins.items()}
-    return errors_section(bins, first, f"Of the {len(seen.predictions)} {seen.split} records that this page looks at.")
+    said = f"Of the {len(seen.predictions)} {seen.split} records that this page looks at."
+    if isinstance(next(iter(seen.scores.values())).metric, OfOne):
+        said += (
+            f" {first} is one of many records: where all outputs are short, its formula may give 0 to right ones too."
+        )
+    return errors_section(bins, first, said)
 
 
 def length_bin(predictions: Sequence[Prediction], sizes: Sequence[int]) -> Callable[[Record], str]:

@@ -35,6 +35,12 @@ TASK = Task(
     config=CodeConfig,
     sources={"synthetic": synthetic, "tiny": tiny, "docstrings": docstrings, "files": files},
     codecs=codecs,
+    licences={
+        "synthetic": "generated, free of rights",
+        "tiny": "generated, free of rights",
+        "docstrings": "each function that of its package",
+    },
+    limits="Programs that pass a few tests may still be wrong, and one that is run outside of a jail may do anything.",
     metrics=metrics,
     codec_types=(CodeTokenizer,),
     read_target=read_target,

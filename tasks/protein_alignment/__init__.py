@@ -23,6 +23,12 @@ TASK = Task(
     config=AlignmentConfig,
     sources={"vgenes": vgenes, "simulated": simulated, "toy": toy, "files": files},
     codecs=codecs,
+    licences={
+        "vgenes": "BSD-3-Clause (the package; the sequences are IMGT's, to be cited)",
+        "simulated": "generated, free of rights",
+        "toy": "generated, free of rights",
+    },
+    limits="Simulated evolution and V genes are two kinds of homology: distant and repeated domains may be aligned wrongly, and surely.",
     metrics=metrics,
     codec_types=(ResidueCodec, ColumnCodec),
     read=read,

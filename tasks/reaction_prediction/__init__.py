@@ -76,6 +76,13 @@ TASK = Task(
     sources={"uspto50k": uspto50k, "orderly": orderly, "both": both, "toy": toy, "files": files},
     codecs=codecs,
     codec_types=(SmilesTokenizer,),
+    licences={
+        "uspto50k": "MIT (the package; reactions of patents by Lowe)",
+        "orderly": "MIT (the package; reactions of patents by Lowe)",
+        "both": "MIT (the packages; reactions of patents by Lowe)",
+        "toy": "generated, free of rights",
+    },
+    limits="Reactions of patents favour what was patented and worked: a proposal has no yield, no conditions, and nothing on safety.",
     metrics=metrics,
     read=read,
     read_target=read_answer,

@@ -93,6 +93,9 @@ TASK = Task(
     config=RomanConfig,
     sources={"numbers": numbers},
     codecs=codecs,
+    licences={
+        "numbers": "generated, free of rights",
+    },
     metrics=metrics,
     read=read,
     noises={

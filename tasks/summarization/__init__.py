@@ -21,6 +21,13 @@ TASK = Task(
         "files": files,
     },
     codecs=codecs,
+    licences={
+        "debian-or-ansible": "Debian: each description that of its package; Ansible: GPL-3.0-or-later",
+        "debian": "each description that of its package",
+        "ansible": "GPL-3.0-or-later",
+        "toy": "generated, free of rights",
+    },
+    limits="A summary may say what its text does not; it was trained on descriptions of software alone.",
     metrics=metrics,
     changeable=(
         "task.article_column",

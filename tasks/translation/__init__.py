@@ -20,6 +20,13 @@ TASK = Task(
         "files": files,
     },
     codecs=codecs,
+    licences={
+        "homeassistant": "Apache-2.0",
+        "debian": "each description that of its package",
+        "libreoffice": "MPL-2.0",
+        "phrases": "generated, free of rights",
+    },
+    limits="It has read one kind of text (the messages of programs), a sentence at a time: names, numbers and negations may be lost.",
     metrics=metrics,
     augment=augment,
     noises=text_noises(PLACEHOLDER.pattern),

@@ -43,6 +43,10 @@ class CopyingHead(Head):
         self.gate_bias = nn.Parameter(torch.zeros(1))
         self.seen = coverage_key(width) if coverage else None
 
+    @property
+    def remembers(self) -> bool:
+        return self.seen is not None
+
     def cache(
         self, memory_BSD: Tensor, layout: Layout, source: Tensor, extended_BS: Tensor | None
     ) -> dict[str, Tensor]:

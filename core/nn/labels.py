@@ -27,6 +27,10 @@ class LabelHead(Head):
         super().__init__(table)
         self.each = each
 
+    @property
+    def remembers(self) -> bool:
+        return True
+
     def cache(
         self, memory_BSD: Tensor, layout: Layout, source: Tensor, extended_BS: Tensor | None
     ) -> dict[str, Tensor]:

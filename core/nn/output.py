@@ -45,6 +45,11 @@ class Head(nn.Module):
         """Whoever owns it."""
         return self.matrix if self.borrowed is None else self.borrowed.embedding.weight
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a step of it, or what the decoder reads, depends on more than the tokens before."""
+        return False
+
     def cache(
         self, memory_BSD: Tensor, layout: Layout, source: Tensor, extended_BS: Tensor | None
     ) -> dict[str, Tensor]:

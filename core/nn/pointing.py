@@ -34,6 +34,10 @@ class PointerHead(Head):
         self.reading = matrix(width, width)
         self.seen = coverage_key(width) if coverage else None
 
+    @property
+    def remembers(self) -> bool:
+        return True
+
     def cache(
         self, memory_BSD: Tensor, layout: Layout, source: Tensor, extended_BS: Tensor | None
     ) -> dict[str, Tensor]:

@@ -44,8 +44,10 @@ def deciding(model: Seq2Seq, cfg: SearchConfig, others: Sequence[Seq2Seq] = ()) 
     check(model.ctc_weight, cfg)
     if others and cfg.strategy == "ctc":
         raise ConfigError('search.strategy = "ctc" asks no decoder, so that no other run can decide with this one')
-    if cfg.coverage and (others or cfg.strategy == "ctc"):
-        raise ConfigError("search.coverage looks at the attention of one run's decoder: not with --with, nor with ctc")
+    if cfg.coverage and (others or cfg.strategy == "ctc" or (model.ctc is not None and cfg.ctc_weight)):
+        raise ConfigError(
+            "search.coverage looks at the attention of one run's decoder: neither with --with nor with CTC"
+        )
     own = Ensemble([model, *others]) if others else Covering(model, cfg.coverage) if cfg.coverage else model
     if cfg.strategy == "ctc" and model.ctc is not None:
         return Joint(model, 0.0, (CtcPrefixes(model.ctc), 1.0))

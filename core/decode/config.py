@@ -49,8 +49,8 @@ class SearchConfig:
     shortest_extra: AtLeast0 = 0
     """See `shortest_ratio`."""
     coverage: NotNegative = 0.0
-    """The end symbol costs `coverage` x the sum over source symbols of -log(min(attention received so far, 1)) (coverage
-    penalty; Wu et al., 2016): what leaves parts of the source unread is unlikely to end there."""
+    """An answer that has ended scores `coverage` x the sum over source symbols of log(min(attention received, 1)) more, which is
+    less (coverage penalty; Wu et al., 2016): the model is to read all of its source."""
     prefix: str = ""
     """What every output begins with; a record's own `meta.prefix` takes its place."""
     include: tuple[str, ...] = ()

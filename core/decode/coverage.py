@@ -1,7 +1,10 @@
-"""The coverage penalty (Wu et al., 2016): an output that has left parts of its source unread is unlikely to end.
+"""The coverage penalty (Wu et al., 2016): of outputs that have ended, those that have left parts of their source unread score less.
 
-Deviation: the penalty is a part of the end symbol's log-probability, and so stands inside the length normalisation, not beside it.
-Then no sum ever rises and the search's early stop stays exact.
+    score = log p / divisor + weight x sum over source symbols s of log min(a_s, 1)
+
+with a_s the attention that s has received from all steps, the end's included. As the second term is never above zero, the bound
+of the search's early stop holds as it is. Deviations: the attention is the mean of all heads of the decoder's last layer (one head
+there), and a_s is at least 1e-6.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from core.codec.types import EOS
 from core.data.batch import Batch
 from core.errors import ConfigError
 from core.model.seq2seq import Seq2Seq
@@ -25,10 +27,7 @@ LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """A model whose end symbol costs `weight` x sum over s of -log(min(attention that s has received, 1)).
-
-    The attention is the decoder's last layer's, the mean of its heads, of every step up to the one that says the end.
-    """
+    """A model that remembers what its hypotheses have read."""
 
     model: Seq2Seq
     weight: float
@@ -43,18 +42,19 @@ class Covering:
         return self.model.start(memory, beams) | {COVERED: memory.hidden_BSD.new_zeros(B, beams, S)}
 
     def step(self, token_BK: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
-        """Read one token; the end weighs what it leaves unread."""
+        """Read one token, and note where it looked."""
         own, looks = dict(state), list[Tensor]()
         before_BKS = own.pop(COVERED)
         logp_BKV, own = self.model.step(token_BK, memory, own, across=looks)
         if not looks:
             raise ConfigError("search.coverage: this model has no attention, so nothing says what has been read")
         covered_BKS = before_BKS + looks[-1].mean(1).to(before_BKS.dtype)
-        real_B1S = memory.layout.mask_BS[:, None]
-        missing_BK = covered_BKS.clamp(LEAST, 1.0).log().masked_fill(~real_B1S, 0.0).sum(-1)
-        logp_BKV = logp_BKV.clone()
-        logp_BKV[..., EOS] += self.weight * missing_BK
         return logp_BKV, own | {COVERED: covered_BKS}
+
+    def ending(self, memory: Memory, state: State) -> Tensor:
+        """What is added to the score of each hypothesis that ends after this step, [B, K]; never above zero."""
+        unread_BKS = state[COVERED].clamp(LEAST, 1.0).log().masked_fill(~memory.layout.mask_BS[:, None], 0.0)
+        return self.weight * unread_BKS.sum(-1)
 
     def select(self, state: State, parent_BK: Tensor) -> State:
         """New hypothesis k of each source continues old hypothesis `parent_BK[:, k]`."""

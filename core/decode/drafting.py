@@ -28,7 +28,6 @@ from core.model.seq2seq import Seq2Seq
 from core.model.state import Memory, State
 from core.model.transformer import TransformerDecoder
 from core.nn.embedding import embed
-from core.nn.layout import Padded
 from core.record import Finish
 
 # T tokens of a draft and the one before it, V vocabulary
@@ -42,7 +41,7 @@ def check(model: Seq2Seq, cfg: SearchConfig, others: Sequence[Seq2Seq] = ()) -> 
     reason = None
     if not isinstance(model.decoder, TransformerDecoder):
         reason = "only a Transformer's decoder reads a draft at once"
-    elif model.features is not None or model.head.start(_nothing(model), 1) or not model.reads_words:
+    elif model.head.remembers or not model.reads_words:
         reason = "this model's steps depend on more than the tokens before them"
     elif others or cfg.coverage or (model.ctc is not None and cfg.ctc_weight):
         reason = "one decoder checks drafts alone: not with --with, search.coverage or search.ctc_weight"
@@ -159,18 +158,36 @@ class Reader:
     def __init__(self, model: Seq2Seq, decoder: TransformerDecoder, memory: Memory) -> None:
         self.model, self.decoder, self.memory = model, decoder, memory
         self.state: State = decoder.start(memory, 1)
+        self.told: list[State] = [] if model.features is None else [model.features.start(memory, 1)]
+        """Of prefix features, before any token and after each."""
 
     def read(self, tokens: Sequence[int]) -> Tensor:
         """Log-probabilities [1, T, V] after each of these."""
         token_1T = torch.tensor([tokens], device=self.memory.hidden_BSD.device)
         table = self.model.embedding
         x_1TD = embed(token_1T.masked_fill(token_1T >= table.num_embeddings, UNK), table)
+        feature_1TF = self.features(token_1T)
+        if feature_1TF is not None and self.model.told is not None:
+            x_1TD = x_1TD + self.model.told(feature_1TF)
         hidden_1TD, self.state = self.decoder.chain(x_1TD, self.memory, self.state)
+        if feature_1TF is not None and self.model.said is not None:
+            hidden_1TD = self.model.said(hidden_1TD, feature_1TF)
         return self.model.head.logp(hidden_1TD, self.memory)
+
+    def features(self, token_1T: Tensor) -> Tensor | None:
+        """What the decoder is told beside these tokens, one after the other."""
+        if self.model.features is None:
+            return None
+        found: list[Tensor] = []
+        for token_11 in token_1T.split(1, dim=1):
+            told, feature_11F = self.model.features.step(self.told[-1], token_11, self.memory)
+            self.told.append(told)
+            found.append(feature_11F)
+        return torch.cat(found, 1)
 
     def keep(self, count: int) -> None:
         """Forget all that was read after the first so many tokens."""
-        self.state = self.decoder.shortened(self.state, count)
+        self.state, self.told = self.decoder.shortened(self.state, count), self.told[: count + 1]
 
 
 def alone(batch: Batch, row: int) -> Batch:
@@ -179,10 +196,3 @@ def alone(batch: Batch, row: int) -> Batch:
     layout = batch.layout.rows(torch.tensor([row], device=batch.source.device))
     own = slice(row, row + 1)
     return Batch(batch.source[own], layout, batch.target[own], batch.index[own], copy=copy)
-
-
-def _nothing(model: Seq2Seq) -> Memory:
-    """A memory of no source."""
-    weight = model.head.weight
-    empty = torch.zeros((0, 1), dtype=torch.bool, device=weight.device)
-    return Memory(weight.new_zeros((0, 1, weight.shape[1])), Padded(empty), empty)

@@ -78,8 +78,11 @@ class Hypotheses:
         self.history: list[tuple[Tensor, Tensor, Tensor]] = []
         """Of each step: parent_BK, token_BK, logp_BK."""
 
-    def advance(self, choice: Choice) -> Tensor:
-        """Take one step: what ends leaves the live ones, the best of the rest go on. Returns parent_BK."""
+    def advance(self, choice: Choice, ending_BK: Tensor | None = None) -> Tensor:
+        """Take one step: what ends leaves the live ones, the best of the rest go on. Returns parent_BK.
+
+        `ending_BK` is added to the scores of those that end; it is never above zero.
+        """
         before, length, K = len(self.history), len(self.history) + 1, self.sum_BK.shape[1]
         total, parent, token, logp, stuck_BK, key = choice
         key = total if key is None else key
@@ -89,6 +92,8 @@ class Hypotheses:
             ended_BC[:, K:] = False
         if _any(ended_BC):
             score_BC = total / self.divisor(length)
+            if ending_BK is not None:
+                score_BC = score_BC + ending_BK.to(score_BC.dtype).gather(1, parent)
             leaving.append(_entries("end", ended_BC, score_BC, before, parent, logp, key if self.keyed else score_BC))
         if _any(stuck_BK):
             score_BK = self.sum_BK / self.divisor(before)

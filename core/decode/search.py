@@ -13,6 +13,7 @@ from core.data.batch import Batch
 from core.decode.candidates import best_candidates, grouped_candidates
 from core.decode.config import SearchConfig
 from core.decode.constraints import Constraints
+from core.decode.coverage import Covering
 from core.decode.hypotheses import Found, Hypotheses
 from core.decode.phrases import Phrases
 from core.decode.rules import Rule
@@ -120,7 +121,8 @@ def search(
             choice = best_candidates(logp_BKV, hypotheses.sum_BK)
             if K > 1:
                 choice = constraints.candidates(choice, logp_BKV, hypotheses.sum_BK)
-        parent_BK = hypotheses.advance(choice)
+        ending_BK = model.ending(memory, state) if isinstance(model, Covering) else None
+        parent_BK = hypotheses.advance(choice, ending_BK)
         if perturbed is not None:
             perturbed.follow(parent_BK, hypotheses.token_BK)
         if heard is not None:

@@ -57,6 +57,8 @@ def wishes(
     """`read` makes of a text what the task's codec encodes, as it does for targets."""
     ids = Ids(codec, read)
     common = {name: [ids(one, f"search.{name}") for one in getattr(cfg, name)] for name in FIELDS[1:]}
+    if any(within(banned, phrase) for banned in common["exclude"] for phrase in common["include"]):
+        raise ConfigError("search.include: a phrase holds one of search.exclude")
     begin = ids(cfg.prefix, "search.prefix") if cfg.prefix else []
     prefixes: list[list[int]] = []
     include: list[list[list[int]]] = []
@@ -73,7 +75,7 @@ def wishes(
         exclude.append(common["exclude"] + unsaid)
         for phrase in include[-1]:
             if any(within(banned, phrase) for banned in exclude[-1]):
-                raise ConfigError(f"{place}: a phrase of search.include holds one of search.exclude")
+                raise DataError(f"{place}: a phrase that must be said holds one that must not")
     phrases = Phrases(include, exclude, codec.size) if any(include) or any(exclude) else None
     if cfg.shortlist:
         wanted = {token for rows in (prefixes, *include) for ids_ in rows for token in ids_}

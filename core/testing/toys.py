@@ -1,4 +1,4 @@
-"""Toy tasks as whole domains: copy, reverse and sort strings. What cannot learn these cannot learn anything."""
+"""Toy tasks as whole domains: copy, reverse and sort strings, or recall how they began. What cannot learn these cannot learn anything."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Literal
 
 from core.codec.regex import RegexTokenizer
 from core.codec.types import Codecs
-from core.config import AtLeast1, config
+from core.config import AtLeast1, AtLeast0, config
 from core.data.config import DataConfig
 from core.data.split import split_of
 from core.metrics.exact import ExactMatch
 from core.record import Record, Split
 from core.task import Metric, Task
 
+What = Literal["copy", "reverse", "sort", "recall"]
+"""`recall`: a copy of what stands before the bar; noise follows it."""
+BAR = "|"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -24,17 +27,19 @@ class ToyConfig:
 
     """What the strings are like, and what becomes of them."""
 
-    what: Literal["copy", "reverse", "sort"] = "copy"
+    what: What = "copy"
     letters: AtLeast1 = 8
     """Size of the alphabet."""
     longest: AtLeast1 = 8
     train: AtLeast1 = 2000
     """Strings to learn from, about."""
+    noise: AtLeast0 = 0
+    """`recall`: so many letters stand behind the bar."""
     held_out: AtLeast1 = 100
     """Strings of dev and of test, about; none of them occurs in train."""
 
 
-def answer(what: Literal["copy", "reverse", "sort"], text: str) -> str:
+def answer(what: What, text: str) -> str:
     """What the model shall learn."""
     match what:
         case "copy":
@@ -43,6 +48,8 @@ def answer(what: Literal["copy", "reverse", "sort"], text: str) -> str:
             return text[::-1]
         case "sort":
             return "".join(sorted(text))
+        case "recall":
+            return text.partition(BAR)[0]
 
 
 def strings(cfg: ToyConfig, data: DataConfig, split: Split) -> Iterator[Record]:
@@ -56,7 +63,10 @@ def strings(cfg: ToyConfig, data: DataConfig, split: Split) -> Iterator[Record]:
         text = "".join(draw.choices(LETTERS[: cfg.letters], k=draw.randint(1, cfg.longest)))
         if text not in seen:
             seen.add(text)
-            if split_of(text, dev=share, test=share) == split:
+            own = split_of(text, dev=share, test=share)
+            if cfg.what == "recall":
+                text += BAR + "".join(draw.choices(LETTERS[: cfg.letters], k=cfg.noise))
+            if own == split:
                 yield Record(text, text, answer(cfg.what, text))
 
 

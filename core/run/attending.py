@@ -19,7 +19,7 @@ from core.report.attended import NO_EXPLANATION, heads, own_sections, several
 from core.report.attention import Attention, attend_to
 from core.report.examples import as_text
 from core.report.forced import encoded, needs_decoder, target_ids
-from core.report.page import page, table, text
+from core.report.page import page, text
 from core.report.svg import svg
 from core.report.words import Aligned
 from core.run.folder import write_text
@@ -104,13 +104,13 @@ class Looked:
         if self.times:
             head = "input\ttoken\tbegin\tend\n"
             write_text(self.folder / "alignment.times.tsv", head + "".join(f"{line}\n" for line in self.times))
-        cells = [(f"{key}", output) for key, _, output in self.rows]
-        body = table(("input", "output"), cells)
-        for key, name, _ in self.rows:
-            if name:
-                body = body.replace(
-                    f"<td>{escape(key)}</td>", f'<td><a href="{escape(name)}">{escape(key)}</a></td>', 1
-                )
+        cells = [
+            f'<tr><td><a href="{escape(name)}">{escape(key)}</a></td><td>{escape(output)}</td></tr>'
+            if name
+            else f"<tr><td>{escape(key)}</td><td>{escape(output)}</td></tr>"
+            for key, name, output in self.rows
+        ]
+        body = f'<div class="scroll"><table><tr><th>input</th><th>output</th></tr>{"".join(cells)}</table></div>'
         said = (
             "Each page has the maps of its input; beside it lie the same as SVG, as JSON, and the raw weights as NPZ."
         )

@@ -91,7 +91,7 @@ def beam_row(
     """One line of the tables."""
     best = beam.best
     right = [len(run.codecs.target.encode(one.record.target)) for one in beam.answers]
-    likeliest = [max(one.hypotheses or (EMPTY,), key=lambda own: own.total) for one in beam.answers]
+    likeliest = [most_probable(one.hypotheses) for one in beam.answers]
     utility = run.task.utility
 
     def value(chosen: Sequence[Hypothesis]) -> float:
@@ -126,6 +126,12 @@ def beam_row(
         None if chosen is None else value(chosen),
         beam.seconds,
     )
+
+
+def most_probable(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
+    """Among those that ended, where any did: one that was cut has not paid for its end."""
+    ended = [one for one in hypotheses if one.finish != "length"]
+    return max(ended or hypotheses or (EMPTY,), key=lambda one: one.total)
 
 
 def mean(values: Sequence[float | bool]) -> float:

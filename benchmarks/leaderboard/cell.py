@@ -53,12 +53,15 @@ def train_cell(
         if folder.is_dir() and not (folder / "config.toml").is_file():
             for path in sorted(folder.rglob("*"), reverse=True):
                 path.rmdir() if path.is_dir() else path.unlink()
+        resumed, begun = (folder / "config.toml").is_file(), time.process_time()
         config = folder.parent / f"{name}.toml"
         config.write_text(to_toml(cfg), encoding="utf-8")
         code = dispatch("train", lambda: task, task.name, [str(config), "--run", str(folder), "--resume"])
         if code:
             raise CellFailed(code)
+        minutes = None if resumed else (time.process_time() - begun) / 60
         result = measured(task, folder, system=system, budget=budget)
+        result["cost"]["training_cpu_minutes"] = minutes
         result["cost"]["energy_joules"] = meter.joules()
         return write_result(result, results)
 
@@ -72,13 +75,14 @@ def measured(task: Task[Any], folder: Path, *, system: str, budget: str) -> Resu
     run = load_run(task, existing_run(folder))
     found = with_targets(read_split(task, run.config, "test"))
     answer = Answerer(task, run.config, run.codecs, run.model, run.rule)
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     predictions = answer(found.records, lambda done: None)
-    seconds = time.perf_counter() - begun
+    seconds, used = time.perf_counter() - begun, time.process_time() - used
     cost = {
         **EMPTY,
         **training_cost(folder),
         "decode_seconds": seconds,
+        "decode_cpu_seconds": used,
         **latency(lambda records: answer(records, lambda done: None), found.records),
         **peak_memory(),
     }

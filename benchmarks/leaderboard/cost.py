@@ -20,6 +20,9 @@ SAMPLE = 20
 METERS = "/sys/class/powercap/intel-rapl:?/energy_uj"
 NOTES = {
     "training_minutes": "optimiser steps and their data, without evaluations",
+    "training_cpu_minutes": "processor time from the beginning of training to its end, scores on dev included: other work on"
+    " the machine adds little to it; not known where a training was broken off and resumed",
+    "decode_cpu_seconds": "the same, of the answers to all test records",
     "tokens": "target tokens: mean logged rate x training seconds",
     "flops": "6 x parameters x target tokens (Kaplan et al., 2020); attention's own products are not counted",
     "decode_p50_ms": f"of {SAMPLE} test records answered one by one with the run's own search",
@@ -28,6 +31,7 @@ NOTES = {
 }
 MEASURES = (
     *("training_minutes", "steps", "tokens", "tokens_per_second", "parameters", "flops"),
+    *("training_cpu_minutes", "decode_cpu_seconds"),
     *("decode_seconds", "decode_p50_ms", "decode_p95_ms", "peak_memory_mib", "gpu_memory_mib", "energy_joules"),
 )
 EMPTY: dict[str, Any] = dict.fromkeys(MEASURES)

@@ -111,8 +111,8 @@ def board_table(board: Board, anchors: Sequence[Anchor]) -> str:
     """Systems down, best first."""
     duels = duels_of(board.rows)
     counts = {id(row): tally_of(row, duels) for row in board.rows}
-    head = ["system", "kind", "budget", "seeds", board.metric, "95 %", "skill", "W/T/L", "minutes", "tokens/s"]
-    head += ["p50 ms", "p95 ms", "MiB", "parameters"]
+    head = ["system", "kind", "budget", "seeds", board.metric, "95 %", "skill", "W/T/L", "minutes", "CPU min"]
+    head += ["tokens/s", "p50 ms", "p95 ms", "MiB", "parameters"]
     rows = [
         [
             *(
@@ -124,7 +124,8 @@ def board_table(board: Board, anchors: Sequence[Anchor]) -> str:
                 interval(row),
             ),
             *(number(skill_of(board, row.value, anchors), 3), counts[id(row)]),
-            *(number(row.mean("training_minutes"), 1), number(row.mean("tokens_per_second"), 0)),
+            *(number(row.mean(name), 1) for name in ("training_minutes", "training_cpu_minutes")),
+            number(row.mean("tokens_per_second"), 0),
             *(number(row.mean("decode_p50_ms"), 1), number(row.mean("decode_p95_ms"), 1)),
             *(number(row.mean("peak_memory_mib"), 0), number(row.mean("parameters"), 0)),
         ]

@@ -122,7 +122,12 @@ def across_section(found: Across, names: Sequence[str]) -> list[str]:
         parts.append(
             critical_difference(ranked, found.critical_difference, "Mean ranks with their critical difference")
         )
-    for measure, said in (("training_minutes", "training minutes"), ("decode_p50_ms", "milliseconds an answer (p50)")):
+    measures = (
+        ("training_minutes", "training minutes"),
+        ("training_cpu_minutes", "processor minutes of training"),
+        ("decode_p50_ms", "milliseconds an answer (p50)"),
+    )
+    for measure, said in measures:
         points = points_of(found, names, measure)
         if points:
             parts.append(f"<h3>Skill by {said}</h3>")
@@ -162,7 +167,21 @@ def filters(boards: Sequence[Board]) -> str:
 
 def all_rows(boards: Sequence[Board], anchors: Sequence[Anchor]) -> str:
     """Every row of every board."""
-    head = ["system", "task", "data", "kind", "budget", "metric", "seeds", "score", "95 %", "skill", "W/T/L", "minutes"]
+    head = [
+        "system",
+        "task",
+        "data",
+        "kind",
+        "budget",
+        "metric",
+        "seeds",
+        "score",
+        "95 %",
+        "skill",
+        "W/T/L",
+        "minutes",
+        "CPU min",
+    ]
     head += ["steps", "tokens", "tokens/s", "TFLOP", "p50 ms", "p95 ms", "MiB", "joules", "parameters"]
     rows: list[tuple[str, list[Cell]]] = []
     for board in boards:
@@ -176,7 +195,7 @@ def all_rows(boards: Sequence[Board], anchors: Sequence[Anchor]) -> str:
                 (interval(row), row.interval[0]),
                 shown(skill_of(board, row.value, anchors), 3),
                 (tally_of(row, duels), int(tally_of(row, duels).split("/")[0])),
-                shown(row.mean("training_minutes"), 1),
+                *(shown(row.mean(name), 1) for name in ("training_minutes", "training_cpu_minutes")),
                 *(shown(row.mean(name), 0) for name in ("steps", "tokens", "tokens_per_second")),
                 shown(None if flops is None else flops / 1e12, 1),
                 *(shown(row.mean(name), 1) for name in ("decode_p50_ms", "decode_p95_ms")),

@@ -79,6 +79,7 @@ def test_a_cell_says_what_it_scored_and_what_it_cost_and_goes_on_where_it_was_br
     assert (found["kind"], found["seed"], cost["steps"]) == ("trained", 1, 5)
     assert cost["decode_p95_ms"] >= cost["decode_p50_ms"] > 0
     assert cost["peak_memory_mib"] > 0
+    assert cost["training_cpu_minutes"] > cost["decode_cpu_seconds"] / 60 > 0
     assert cost["flops"] == 6 * cost["parameters"] * cost["tokens"]
     (cell,) = Planner(TASKS, table()[0]["full"], tmp_path / "results", again=False).cells(
         ["roman"], chosen([f"quick={tmp_path / 'short.toml'}"]), 1
@@ -91,6 +92,7 @@ def test_a_cell_says_what_it_scored_and_what_it_cost_and_goes_on_where_it_was_br
     log = (run / "log.jsonl").read_text(encoding="utf-8")
     assert main(["cell", *words]) == 0
     (resumed,) = read_results(tmp_path / "results")
+    assert resumed["cost"]["training_cpu_minutes"] is None, "that of the first part is not known"
     assert resumed["metrics"]["exact@1"]["rows"] == found["metrics"]["exact@1"]["rows"]
     assert (run / "log.jsonl").read_text(encoding="utf-8").startswith(log.splitlines()[0])
 

@@ -1,0 +1,1 @@
+"""Hyper-parameter search over one config, on Optuna: `python -m benchmarks.tune`."""

@@ -43,8 +43,8 @@ A_FEW = {
 }
 FRAMES = frame_models()
 HEADS = head_models()
-HEADS_OF_ALL = ("transformer-pointer-covered", "rnn-covered", "transformer-tags-bert-encoder")
-"""A decoder with state of its head's, one with state of its attention's, and none; the others are for the slow tier."""
+HEADS_OF_ALL = ("transformer-pointer-covered", "transformer-tags-bert-encoder")
+"""A decoder with state of its head's, and none; the others are for the slow tier."""
 COPYING = [name for name, cfg in MODELS.items() if cfg.copy]
 
 

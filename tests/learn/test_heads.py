@@ -119,7 +119,7 @@ LEARNED: dict[str, tuple[Callable[[str], str], ModelConfig, int]] = {
     "places by a Transformer": (order, replace(TRANSFORMER, head="pointer"), 600),
     "places by an RNN": (order, replace(RNN, head="pointer", coverage=True), 800),
     "places by convolutions": (order, replace(CONV, head="pointer", coverage=True, encoder_layers=3), 1000),
-    "letters by a pointer": (sorted_letters, replace(TRANSFORMER, head="pointer"), 600),
+    "letters by a pointer": (sorted_letters, replace(TRANSFORMER, head="pointer"), 900),
     "a class by a Transformer": (ends, replace(TRANSFORMER, head="class"), 600),
     "a class by an RNN": (ends, replace(RNN, head="class"), 600),
     "tags by a Transformer": (steps, replace(TRANSFORMER, head="tags"), 400),

@@ -49,6 +49,7 @@ del { text-decoration: none; border-bottom: 2px dotted var(--bad) }
 @media print { :root { color-scheme: light; --ink: #000; --paper: #fff; --faint: #444; --line: #bbb; --card: #fff;
     --good: #1d7f4e; --bad: #b3352b; --mark: #ffe9a8 }
   body { font-size: 10.5pt; max-width: none; padding: 0 } nav { display: none } details > summary { display: none }
+  details::details-content { content-visibility: visible; display: block }
   .example, .charts > div, .maps > div, tr { break-inside: avoid } h2, h3 { break-after: avoid }
   .example { border: 1px solid #bbb } .scroll, .example, .maps > div { overflow: visible }
   .charts { grid-template-columns: 1fr 1fr } * { print-color-adjust: exact; -webkit-print-color-adjust: exact } }

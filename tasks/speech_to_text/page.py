@@ -22,7 +22,7 @@ RATE, BANDS = 16_000, 40
 """Of what is drawn, whatever the model hears."""
 WIDE, WAVE, BANDED, BELOW, ABOVE = 640, 56, 84, 18, 20
 """Pixels: the picture's width, the wave, the spectrogram, the seconds below it, the words above it."""
-LOUD = 7.0
+LOUD = 9.0
 """Nepers from the loudest band down to where it is white."""
 STYLE = "svg { width: 100%; height: auto; max-width: 44rem; display: block } p.none { color: var(--faint) }"
 

@@ -25,9 +25,12 @@ from core.metrics.sacre import bleu
 from core.record import Hypothesis, Prediction, Record, Split
 from core.report.examples import marked
 from core.report.facts import number
+from core.report.page import Section, folded, page
+from core.report.page import text as text_of
 from core.run.scoring import alone, score
 from core.task import Task
 from core.testing.toys import TOY
+from tasks import TASKS
 
 HEADINGS = [
     *("Scores", "Examples", "Settings", "Data", "Learning", "Attention", "Attention entropy"),
@@ -251,6 +254,48 @@ def test_a_browser_shows_it(reported: Path, tmp_path: Path, width: int, dark: bo
     ground = max(colours)[1]
     assert ground < 60 if dark else ground > 200
     assert len(colours) > 20, "an empty page"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here: apt-get install chromium")
+def test_what_is_folded_is_printed(tmp_path: Path) -> None:
+    whole = page("Folded", [], [Section("Long", [folded("closed", "".join(map(text_of, ["word"] * 300)))])])
+    (tmp_path / "page.html").write_text(whole)
+    words = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/own"]
+    words += [f"--print-to-pdf={tmp_path}/page.pdf", (tmp_path / "page.html").as_uri()]
+    subprocess.run(["chromium", *words], check=True, capture_output=True, timeout=120)
+    pages = re.findall(rb"/Type /Page\b(?!s)", (tmp_path / "page.pdf").read_bytes())
+    assert len(pages) > 2
+
+
+def test_three_runs_are_compared_with_the_first(runs: tuple[Path, Path], typed: Typed, tmp_path: Path) -> None:
+    third = shutil.copytree(runs[1], tmp_path / "third")
+    code, out, _ = typed("compare", *runs, third, "--output", tmp_path / "three.html")
+    assert code == 0
+    assert len(re.findall(r"^exact@1, record by record: seed1 ", out, re.MULTILINE)) == 2
+    lines = [line.split() for line in out.splitlines()]
+    beliefs = [line for line in lines if line[:3] in ([name, "true", "words"] for name in ("seed1", "seed2", "third"))]
+    assert len(beliefs) == 3
+    assert beliefs[1][1:] == beliefs[2][1:], "the same weights believe the same"
+    assert all(float(line[4]) - float(line[5]) == pytest.approx(float(line[6]), abs=2e-3) for line in beliefs)
+    text = (tmp_path / "three.html").read_text(encoding="utf-8")
+    stands_alone(text)
+    assert Page(text).headings[4:] == ["Exposure bias", "Calibration", "Settings", "Cost"]
+    assert "Scores: seed1 and third" in text
+
+
+def test_a_card_says_what_one_must_know(runs: tuple[Path, Path]) -> None:
+    said = (runs[0] / "card.md").read_text(encoding="utf-8")
+    for words in (
+        "* licence of the data: not known to this program",
+        "* cost: ",
+        "What it is not good for: ",
+        "exact|",
+    ):
+        assert words in said
+    for task in TASKS.names():
+        own = TASKS[task]
+        assert {name for name in own.sources if name not in ("files", "jsonl")} == set(own.licences), task
 
 
 @pytest.mark.slow

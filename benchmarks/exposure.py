@@ -1,0 +1,69 @@
+"""`python -m benchmarks.exposure TASK [CONFIG]`: what exposure bias costs, and what training does about it, in one table.
+
+Trains the config four times, with teacher forcing, scheduled sampling, label smoothing and both, and compares the four on
+dev: confidence after right prefixes and after the model's own, accuracy and the metric against the share of the prefix that
+was replaced, calibration. Writes benchmarks/results/TASK/exposure.txt, which the documentation shows. A training that is there
+already is taken as it is; one that was broken off goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import record
+
+FORCED, SAMPLED = "train.forcing=always", "train.forcing=linear"
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "teacher-forcing": (FORCED, "train.label_smoothing=0.0"),
+    "scheduled-sampling": (SAMPLED, "train.label_smoothing=0.0"),
+    "label-smoothing": (FORCED, "train.label_smoothing=0.1"),
+    "both": (SAMPLED, "train.label_smoothing=0.1"),
+}
+"""The first is what the others are set against."""
+
+
+def measure(task: str, config: Path, runs: Path) -> None:
+    """Train what is missing, compare, keep what was printed."""
+    session = record.Session()
+    folders = [runs / name for name in VARIANTS]
+    for folder, settings in zip(folders, VARIANTS.values(), strict=True):
+        if (folder / "metrics.json").exists():
+            continue
+        words = ["train.report=false", *settings, "--run", folder, *(["--resume"] if folder.exists() else [])]
+        shown = f"python -m tasks train {task} {record.inside(config)} {' '.join(map(str, words))}"
+        session.run("train", shown, [f"tasks.{task}.train", config, *words], keep=False)
+    page = runs / "exposure.html"
+    shown = f"python -m tasks compare {task} {' '.join(VARIANTS)} --output {page.name}"
+    session.run("compare", shown, [f"tasks.{task}.compare", *folders, "--output", page])
+    told = "; ".join(f"{name}: {' '.join(own)}" for name, own in VARIANTS.items())
+    lines = [line.replace(f"{runs}/", "") for line in session.parts["compare"]]
+    results = record.RESULTS / task
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "exposure.txt").write_text(
+        "\n".join([f"# {record.inside(config)}; {told}", *lines]).rstrip("\n") + "\n", encoding="utf-8"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See the top of the file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.exposure", description=__doc__)
+    parser.add_argument("task", help="a task's name")
+    parser.add_argument("config", nargs="?", type=Path, help="default: configs/TASK/tiny.toml")
+    parser.add_argument("--runs", type=Path, help="where its runs are kept; default: runs/exposure/TASK")
+    given = parser.parse_args(argv)
+    config = (given.config or record.ROOT / "configs" / given.task / "tiny.toml").resolve()
+    if not config.is_file():
+        parser.error(f"{config}: no such file")
+    runs: Path = given.runs or record.ROOT / "runs" / "exposure" / given.task
+    runs.mkdir(parents=True, exist_ok=True)
+    measure(given.task, config, runs)
+    for page in record.pages():
+        if record.fill(page):
+            print(f"{page.relative_to(record.ROOT)}: renewed")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -14,13 +14,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 TORCH := "torch==2.11.*" "torchaudio==2.11.*"
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow check docs clean
+.PHONY: help train test test-slow check bench docs clean
 
 help:
 	@echo "make train [TASK=name] [RUN=folder]   install, train on real data, evaluate on held-out data, show some answers"
 	@echo "make test                             install, run the tests"
 	@echo "make test-slow                        the tests that take minutes"
 	@echo "make check                            what CI runs: format, lint, types, layers, tests"
+	@echo "make bench                            install the peers that benchmarks compare with"
 	@echo "make docs                             write the generated pages again"
 	@echo "make clean                            remove $(VENV) and caches; runs/ stays"
 
@@ -41,6 +42,9 @@ check: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+bench: $(VENV)/.dev
+	@$(PIP) --editable ".[bench]"
 
 docs: $(VENV)/.tasks
 	$(BIN)/python -m core.config_docs tasks:TASKS > docs/configs.md.new

@@ -98,6 +98,12 @@ class PredictArguments:
     """Answer standard input record by record, as it comes."""
     others: tuple[Path, ...] = ()
     """Runs that decide together with this one."""
+    attention: Path | None = None
+    """A folder for where the model looked."""
+    tokens: bool = False
+    """Write each answer of the stream while it is being found."""
+    abstain: float | None = None
+    """Answers that are less probable than this are left blank."""
 
 
 def train(task: Task[Any], words: Words) -> int:
@@ -187,7 +193,15 @@ def predict(task: Task[Any], words: Words) -> int:
         raise ConfigError(f"--stream listens to standard input; {inputs[0]} is a file")
     folder = output is not None and (output.is_dir() or words.flags["--output"].endswith("/"))
     others = words.paths("--with")
-    arguments = PredictArguments(run, inputs, output, form, n_best, overrides, folder, stream, others)
+    looks, tokens = words.path("--attention"), words.on("--tokens")
+    if tokens and (
+        not stream or n_best not in (None, 1) or any(words.on(one) for one in ("--output", "--attention", "--abstain"))
+    ):
+        raise ConfigError("--tokens goes with --stream, and not with --output, --attention, --abstain or --n-best")
+    abstain = words.share("--abstain")
+    arguments = PredictArguments(
+        run, inputs, output, form, n_best, overrides, folder, stream, others, looks, tokens, abstain
+    )
     from core.run import predict
 
     return predict(task, arguments)
@@ -235,7 +249,10 @@ VERBS: dict[str, Verb] = {
             Flag("--format", "jsonl has scores; other formats are the task's", "FORMAT"),
             Flag("--n-best", "so many answers an input; as text N lines each, blank where there are fewer", "N"),
             Flag("--stream", "answer standard input as it arrives"),
+            Flag("--abstain", "leave answers blank of which the run is less sure than P", "P"),
+            Flag("--tokens", "with --stream: write each answer while it is being found"),
             Flag("--with", "other runs that decide together with this one", "RUN,RUN"),
+            Flag("--attention", "write there where the model looked: maps, numbers, alignments", "FOLDER"),
         ),
         (
             "Inputs are in the task's own formats or JSONL, told by the ending; a folder stands for the files",

@@ -52,6 +52,19 @@ class Words:
         """A flag's value as paths with commas between them."""
         return tuple(Path(one) for one in self.flags.get(name, "").split(",") if one)
 
+    def share(self, name: str) -> float | None:
+        """A flag's value as a number from 0 to 1."""
+        if name not in self.flags:
+            return None
+        text = self.flags[name]
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name} {text}: must be a number from 0 to 1")
+        return value
+
     def whole_number(self, name: str, *, least: int) -> int | None:
         """A flag's value as an integer."""
         if name not in self.flags:

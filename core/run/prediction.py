@@ -9,15 +9,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.decode.predict import BLANK
-from core.errors import DataError
+from core.errors import ConfigError, DataError
 from core.record import Prediction, Record
 from core.run.answering import Answerer
+from core.run.attending import attention_folder
+from core.run.confidence import confident, kept_temperature
 from core.run.folder import existing_run
+from core.run.growing import growing
 from core.run.inputs import arriving, read_inputs
 from core.run.progress import progress_bar
-from core.run.stored import load_run, others_of, stored_config
-from core.run.written import choose_format, destination, settings_of
-from core.task import Task
+from core.run.reranking import judges
+from core.run.stored import StoredRun, load_run, others_of, stored_config
+from core.run.written import JSON, choose_format, destination, settings_of
+from core.task import Format, Task
 
 if TYPE_CHECKING:
     from core.cli import PredictArguments
@@ -34,24 +38,63 @@ def predict(task: Task[Any], arguments: PredictArguments) -> int:
     settings = (*told, *widened(task, arguments, told), *asked)
     run = load_run(task, existing_run(arguments.run), settings)
     others = others_of(run, arguments.others)
-    answer = Answerer(task, run.config, run.codecs, run.model, run.rule, others=others)
+    ranked_by = judges(task, run.config.search)
+    answer = Answerer(task, run.config, run.codecs, run.model, run.rule, others=others, ranked_by=ranked_by)
     refused: list[str] = []
+    if arguments.tokens:
+        return growing(answer, form, refused)
     named = arguments.n_best is not None or any(one.startswith("search.n_best=") for one in arguments.overrides)
     count = run.config.search.n_best if named or form.shown is None else min(form.shown, run.config.search.n_best)
-    with destination(form, arguments.output, folder=arguments.folder) as write:
+    believe = believer(run, form, alone=not others, least=arguments.abstain)
+    with (
+        attention_folder(run, arguments.attention) as look,
+        destination(form, arguments.output, folder=arguments.folder) as write,
+    ):
         if arguments.stream:
-            for record in arriving(task, run.config.task, refused):
-                write(answer([record], ignored)[0], count)
+            parts = (answer([record], ignored) for record in arriving(task, run.config.task, refused))
         else:
-            inputs = read_inputs(task, run.config.task, arguments.inputs or ("-",), refused)
-            for prediction in answered(answer, inputs, refused):
+            parts = answered(answer, read_inputs(task, run.config.task, arguments.inputs or ("-",), refused), refused)
+        for predictions in parts:
+            for prediction in believe(predictions):
                 write(prediction, count)
+            look(predictions)
     for message in refused:
         print(f"error: {message}", file=sys.stderr)
     return DataError.exit_code if refused else 0
 
 
-def answered(answer: Answerer, inputs: Iterator[Record], refused: list[str]) -> Iterator[Prediction]:
+def believer(
+    run: StoredRun, form: Format[Any], *, alone: bool, least: float | None
+) -> Callable[[list[Prediction]], list[Prediction]]:
+    """Adds confidence where the format tells it and the run has a temperature that was fitted for it alone.
+
+    Answers less probable than `least` are left out.
+    """
+    temperature = kept_temperature(run.folder) if (form is JSON or least is not None) and alone else None
+    if least is not None and temperature is None:
+        reason = f"{run.folder.calibration} is missing; `train` and `report` write it" if alone else "not with --with"
+        raise ConfigError(f"--abstain needs a temperature that was fitted on dev for this run alone: {reason}")
+    if temperature is None:
+        return lambda predictions: predictions
+    longest = run.config.batch.longest
+
+    def believed(predictions: list[Prediction]) -> list[Prediction]:
+        found = confident(run.model, run.codecs, predictions, temperature, longest=longest)
+        return found if least is None else [abstained(one, least) for one in found]
+
+    return believed
+
+
+def abstained(prediction: Prediction, least: float) -> Prediction:
+    """A blank answer where the best one is less probable than that."""
+    confidence = prediction.hypotheses[0].confidence if prediction.hypotheses else None
+    if confidence is None or confidence >= least:
+        return prediction
+    meta = {**prediction.record.meta, "abstained": confidence}
+    return Prediction(replace(prediction.record, meta=meta), (BLANK,))
+
+
+def answered(answer: Answerer, inputs: Iterator[Record], refused: list[str]) -> Iterator[list[Prediction]]:
     """Chunk by chunk, with a bar where a person watches."""
     for records in chunks(inputs):
         begun = time.perf_counter()
@@ -59,7 +102,7 @@ def answered(answer: Answerer, inputs: Iterator[Record], refused: list[str]) -> 
             predictions = one_by_one(answer, records, refused, advance)
         if answer.task.cost is not None:
             print(answer.task.cost(predictions, time.perf_counter() - begun), file=sys.stderr)
-        yield from predictions
+        yield predictions
 
 
 def one_by_one(

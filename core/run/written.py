@@ -139,6 +139,7 @@ def as_json(prediction: Prediction, n_best: int) -> str:
     return json.dumps(
         {
             **({"error": error} if error else {}),
+            **({"abstained": True} if "abstained" in prediction.record.meta else {}),
             "id": prediction.record.key,
             "source": prediction.record.source,
             "output": prediction.output,

@@ -15,7 +15,8 @@ import torch
 from core.codec.types import Codecs, Encoded, as_encoded
 from core.config import Impossible
 from core.data.alignable import too_short
-from core.data.copying import with_copies
+from core.data.answerable import unanswerable
+from core.data.copying import Copying, with_copies
 from core.data.encode import EncodedSplit, encode_split, place
 from core.data.mixture import Mixture, said
 from core.data.sources import Refused, read_records
@@ -101,8 +102,19 @@ def training_data(task: Task[Any], cfg: RunConfig, codecs: Codecs | None = None)
             ' train.init_codecs = "data" fits new ones'
         )
     codecs = codecs or task.codecs(cfg.task, records)
-    copy = cfg.model.copy
-    encoded = encode_split(records, codecs, longest=cfg.batch.longest, long=cfg.data.long, copy=copy)
+    encoded = encode_split(
+        records,
+        codecs,
+        longest=cfg.batch.longest,
+        long=cfg.data.long,
+        copy=cfg.model.copies,
+        head=cfg.model.head,
+    )
+    if encoded.unanswerable:
+        what = f"{encoded.unanswerable} of {len(records)} records cannot be answered by model.head = {cfg.model.head!r}"
+        if not encoded.records:
+            raise DataError(f"train: {what}; {encoded.reason}")
+        print(f"train: {what}: left out, the first: {encoded.reason}", file=sys.stderr)
     if encoded.too_long:
         done = "cut" if cfg.data.long == "truncate" else "left out"
         print(
@@ -152,13 +164,16 @@ def augmentation(
     if vary is None:
         return None
 
+    copies: Copying = cfg.model.copies
+
     def encode(row: int, random: np.random.Generator) -> tuple[Encoded, Sequence[int]]:
-        record = vary(records[row], random)
+        source, target = pair(vary(records[row], random))
+        long = max(len(source.values), len(target)) > cfg.batch.longest  # a variant may have grown: then as it was
+        return pair(records[row]) if long or unanswerable(cfg.model.head, source, target) else (source, target)
+
+    def pair(record: Record) -> tuple[Encoded, Sequence[int]]:
         source, target = as_encoded(codecs.source.encode(record.source)), codecs.target.encode(record.target)
-        if max(len(source.values), len(target)) > cfg.batch.longest:  # a variant may have grown: then as it was
-            record = records[row]
-            source, target = as_encoded(codecs.source.encode(record.source)), codecs.target.encode(record.target)
-        return with_copies(record, codecs, source, target) if cfg.model.copy else (source, target)
+        return with_copies(record, codecs, source, target, copies) if copies else (source, target)
 
     return encode
 

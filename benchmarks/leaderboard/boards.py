@@ -58,6 +58,14 @@ class Row:
         return values_SR[drawn_SR, np.arange(count)].mean(axis=0)
 
     @property
+    def units(self) -> int:
+        """Independent ones: groups of records, and records without a group."""
+        groups = self.results[0].get("groups")
+        if groups is None:
+            return int(self.results[0]["data"]["n"])
+        return int(groups["count"]) + int(np.count_nonzero(unpack(groups["of"]) < 0))
+
+    @property
     def interval(self) -> tuple[float, float]:
         """95 %, over records and seeds."""
         low, high = np.nanpercentile(self.resamples_R, [2.5, 97.5])

@@ -12,6 +12,8 @@ from benchmarks.leaderboard.store import Result
 from core.metrics.resampling import p_value
 
 LEVEL = 0.05
+FEWEST = 6
+"""Groups of records without which nothing is tested: fewer swaps of sign than 32 cannot show a difference at 0.05."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def duels_of(rows: Sequence[Row]) -> list[Duel]:
     """All pairs, by the paired bootstrap (Koehn, 2004; differences centred), corrected together (Holm, 1979)."""
     pairs = [(left, right) for at, left in enumerate(rows) for right in rows[at + 1 :]]
     observed = [(left.value - right.value) * sign_of(left) for left, right in pairs]
-    chances = [chance(difference_R(*pair), value) for pair, value in zip(pairs, observed, strict=True)]
+    chances = [chance(difference_R(*pair), value, pair[0].units) for pair, value in zip(pairs, observed, strict=True)]
     return [
         Duel(left, right, value, p, adjusted, seed_tests(left, right))
         for (left, right), value, p, adjusted in zip(pairs, observed, chances, holm(chances), strict=True)
@@ -87,7 +89,7 @@ def seed_tests(left: Row, right: Row) -> tuple[SeedTest, ...]:
         values = [each["metrics"][left.metric]["value"] for each in (one, other)]
         drawn = (resamples_of(one, left.metric) - resamples_of(other, left.metric)) * sign_of(left)
         differences.append((values[0] - values[1]) * sign_of(left))
-        chances.append(chance(drawn, differences[-1]))
+        chances.append(chance(drawn, differences[-1], left.units))
     return tuple(SeedTest(*each) for each in zip(differences, holm(chances), strict=True))
 
 
@@ -105,8 +107,10 @@ def sign_of(row: Row) -> float:
     return 1.0 if row.higher_is_better else -1.0
 
 
-def chance(drawn_R: np.ndarray, observed: float) -> float:
-    """p of a difference: 1 where there is none."""
+def chance(drawn_R: np.ndarray, observed: float, units: int) -> float:
+    """p of a difference: 1 where there is none, or too few groups of records to draw from."""
+    if units < FEWEST:
+        return 1.0
     finite = drawn_R[np.isfinite(drawn_R)]
     return p_value(finite - finite.mean(), observed) if len(finite) and observed else 1.0
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.leaderboard.boards import Board, Row
-from benchmarks.leaderboard.duels import difference_R, holm, seed_tests
-from core.metrics.resampling import p_value
+from benchmarks.leaderboard.duels import FEWEST, chance, difference_R, holm, seed_tests
 from core.run.scoring import UNIT
 
 BASE = "base"
@@ -60,7 +59,7 @@ def effect_of(base: Row, changed: Row, change: str) -> tuple[Effect, np.ndarray]
     tests = seed_tests(changed, base)
     held = sum(one.shows(1.0 if points > 0 else -1.0) for one in tests)
     measured = (base.task, base.metric, base.value, changed.value, points)
-    return Effect(change, *measured, *spread(points_R, points), held, len(tests)), points_R
+    return Effect(change, *measured, *spread(points_R, points, base.units), held, len(tests)), points_R
 
 
 def overall(change: str, own: Sequence[Effect], drawn: Sequence[np.ndarray]) -> Effect:
@@ -68,13 +67,13 @@ def overall(change: str, own: Sequence[Effect], drawn: Sequence[np.ndarray]) -> 
     random = np.random.default_rng(1)
     mean_R = np.mean([random.permutation(points_R) for points_R in drawn], axis=0)
     points = float(np.mean([one.points for one in own]))
-    return Effect(change, OVERALL, f"mean of {len(own)}", None, None, points, *spread(mean_R, points))
+    return Effect(change, OVERALL, f"mean of {len(own)}", None, None, points, *spread(mean_R, points, FEWEST))
 
 
-def spread(points_R: np.ndarray, points: float) -> tuple[float, float, float]:
+def spread(points_R: np.ndarray, points: float, units: int) -> tuple[float, float, float]:
     """95 % interval and p-value of the paired bootstrap."""
     finite = points_R[np.isfinite(points_R)]
     if not len(finite) or not np.any(finite):
         return points, points, 1.0
     low, high = (float(edge) for edge in np.percentile(finite, [2.5, 97.5]))
-    return low, high, p_value(finite - finite.mean(), points)
+    return low, high, chance(finite, points, units)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks.leaderboard.across import FLOOR, Across, Standing
 from benchmarks.leaderboard.boards import Board, Row
 from benchmarks.leaderboard.cost import NOTES
-from benchmarks.leaderboard.duels import Duel, duels_of, tally
+from benchmarks.leaderboard.duels import FEWEST, Duel, duels_of, tally
 from benchmarks.leaderboard.references import Anchor, Published, anchor_of, skill_of
 from core.run.scoring import UNIT
 
@@ -20,8 +20,9 @@ as one page with plots, sorting and filters: [leaderboard/index.html](leaderboar
 Rows compare only where the digest of the records and the metric's signature agree. Intervals are 95 % bootstraps over
 records (over groups where records share one) and, where there are several, over seeds. A win is a paired bootstrap on the
 same draws (Koehn, 2004) over records and seeds, at 0.05 after Holm's correction over all pairs of a board; most seeds must
-show it by themselves too, after Holm's correction over seeds, and none the opposite. All else is a tie. Skill is
-(score - floor) / (reference - floor); both ends are below, with their sources.
+show it by themselves too, after Holm's correction over seeds, and none the opposite. All else is a tie, and so is every pair
+on records of fewer than six groups, which are too few to draw from. Skill is (score - floor) /
+(reference - floor); both ends are below, with their sources.
 """
 
 
@@ -131,8 +132,15 @@ def board_table(board: Board, anchors: Sequence[Anchor]) -> str:
         ]
         for row in board.rows
     ]
-    said = f"{board.n:,} records, sha256 `{board.sha256[:16]}`, `{board.signature}`\n"
+    said = f"{records_of(board)}, sha256 `{board.sha256[:16]}`, `{board.signature}`\n"
     return said + "\n" + table(head, rows)
+
+
+def records_of(board: Board) -> str:
+    """How many, and in how many groups where some share one."""
+    units = board.rows[0].units
+    groups = "" if units == board.n else f" in {units:,} groups"
+    return f"{board.n:,} records{groups}" + (": too few to test differences" if units < FEWEST else "")
 
 
 def tally_of(row: Row, duels: Sequence[Duel]) -> str:

@@ -24,7 +24,15 @@ from benchmarks.leaderboard.charts import (
 from benchmarks.leaderboard.cost import NOTES
 from benchmarks.leaderboard.document import Cell, document, shown, table
 from benchmarks.leaderboard.duels import duels_of
-from benchmarks.leaderboard.markdown import digits_of, hardware, interval, number, pair_sentence, tally_of
+from benchmarks.leaderboard.markdown import (
+    digits_of,
+    hardware,
+    interval,
+    number,
+    pair_sentence,
+    records_of,
+    tally_of,
+)
 from benchmarks.leaderboard.references import Anchor, Published, anchor_of, skill_of
 
 FILTERING = """
@@ -215,7 +223,7 @@ def board_section(board: Board, anchors: Sequence[Anchor], names: Sequence[str])
     better = "higher" if board.rows[0].higher_is_better else "lower"
     parts = [
         f'<h2 id="{anchor_name(board)}">{escape(board.name)}</h2>',
-        f"<p>{board.metric}, {better} is better; {board.n:,} records, sha256 <code>{board.sha256[:16]}</code>,"
+        f"<p>{board.metric}, {better} is better; {records_of(board)}, sha256 <code>{board.sha256[:16]}</code>,"
         f" <code>{escape(board.signature)}</code></p>",
         bars(found, f"{board.name}: {board.metric} with 95 % intervals"),
     ]

@@ -11,6 +11,7 @@ from benchmarks.leaderboard.across import FLOOR, across
 from benchmarks.leaderboard.arrays import unpack
 from benchmarks.leaderboard.boards import boards_of, ranks
 from benchmarks.leaderboard.duels import Duel, duels_of, holm, tally
+from benchmarks.leaderboard.markdown import records_of
 from benchmarks.leaderboard.references import Anchor, End, read_references
 from core.errors import DataError
 from core.metrics.resampling import paired_bootstrap
@@ -110,6 +111,18 @@ def test_seeds_are_corrected_by_holm() -> None:
         (single,) = boards_of([rows[0], rows[seed]])
         alone.append(duels_of(single.rows)[0].p)
     assert [one.adjusted for one in found.seeds] == pytest.approx(holm(alone))
+
+
+def test_a_few_groups_show_nothing() -> None:
+    """Two speakers, however many records they spoke, are two draws."""
+    for count, wins in ((2, 0), (40, 1)):
+        groups = [number % count for number in range(200)]
+        (board,) = boards_of([result(name, answers(share), groups=groups) for name, share in (("a", 0.1), ("b", 0.9))])
+        assert board.rows[0].units == count
+        assert tally(board.rows, duels_of(board.rows))["b"] == (wins, 1 - wins, 0)
+        assert ("too few" in records_of(board)) == (not wins)
+    (alone,) = boards_of([result("a", answers(0.5), groups=[1] * 100 + [None] * 100)])
+    assert records_of(alone) == "200 records in 101 groups"
 
 
 def test_a_newer_config_takes_the_row_and_the_older_stays_as_history() -> None:

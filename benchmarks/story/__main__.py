@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.story.rungs import LADDER, TASK, Budget, Rung
 from core.cli import exit_code
 from core.errors import ConfigError, DataError, UserError
+from core.nearest import did_you_mean
 from core.run.folder import RunFolder, read_json, write_json
 from core.train.signals import AskedToStop, ending_cleanly
 
@@ -37,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--steps", type=int, metavar="N", help="of each rung; default: the base config's")
     found.add_argument("--smoke", action="store_true", help="toy sentences and tiny models, seconds: does it stand?")
+    found.add_argument(
+        "--rungs", nargs="+", metavar="RUNG", help=f"only these of {', '.join(one.name for one in LADDER)}"
+    )
     found.add_argument(
         "--remark", default="", metavar="TEXT", help="of the machine and what else it did, kept with the results"
     )
@@ -61,8 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             if given.write_only or given.check:
                 return pages(results, docs, check=given.check)
             budget = budget_of(given)
-            for number, rung in enumerate(LADDER, start=1):
-                print(f"[{number}/{len(LADDER)}] {rung.title}", file=sys.stderr, flush=True)
+            rungs = chosen(given.rungs)
+            for number, rung in enumerate(rungs, start=1):
+                print(f"[{number}/{len(rungs)}] {rung.title}", file=sys.stderr, flush=True)
                 if code := climbed(rung, budget, RunFolder(runs / rung.name), results, given.remark):
                     return code
             return pages(results, docs, check=False)
@@ -72,6 +77,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+
+
+def chosen(names: Sequence[str] | None) -> list[Rung]:
+    """All rungs, or those that are named, from below."""
+    known = [one.name for one in LADDER]
+    for name in names or ():
+        if name not in known:
+            raise ConfigError(f"--rungs {name}: no such rung{did_you_mean(name, known)}; there are {', '.join(known)}")
+    return [one for one in LADDER if names is None or one.name in names]
 
 
 def budget_of(given: argparse.Namespace) -> Budget:
@@ -99,7 +113,9 @@ def climbed(rung: Rung, budget: Budget, folder: RunFolder, results: Path, remark
     from benchmarks.story.measuring import measured
 
     results.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"remark": remark, "budget_minutes": budget.minutes, **measured(task, rung, folder)})
+    write_json(
+        path, {"remark": remark, "budget_minutes": budget.minutes, **measured(task, rung, folder, smoke=budget.smoke)}
+    )
     print(f"{rung.name}: scored, {path}", file=sys.stderr)
     return 0
 

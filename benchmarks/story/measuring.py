@@ -31,6 +31,8 @@ from core.run.stored import StoredRun, load_run
 from core.task import Task
 
 RESAMPLES = 1000
+SMOKE = 16
+"""Records and resamples where it is only to be seen that all stands."""
 SHOWN = 3
 """Answers that the page prints."""
 DRAWN = (6, 10)
@@ -38,12 +40,13 @@ DRAWN = (6, 10)
 WORD = re.compile(r"\{\w+\}|\w[\w./:-]*\w|\w")
 
 
-def measured(task: Task[Any], rung: Rung, folder: RunFolder) -> dict[str, Any]:
+def measured(task: Task[Any], rung: Rung, folder: RunFolder, *, smoke: bool = False) -> dict[str, Any]:
     """Everything that the page says of a rung."""
     run = load_run(task, folder)
     found = with_targets(read_split(task, run.config, "test"))
     train = read_split(task, run.config, "train").records
     records = sorted(found.records, key=lambda one: hashed_share(one.key))  # so that nobody chose what is shown
+    records, resamples = (records[:SMOKE], SMOKE) if smoke else (records, RESAMPLES)
     answer = Answerer(task, run.config, run.codecs, run.model, run.rule)
     begun = time.perf_counter()
     with progress_bar(len(records), f"{rung.name}: test") as advance:
@@ -72,8 +75,8 @@ def measured(task: Task[Any], rung: Rung, folder: RunFolder) -> dict[str, Any]:
         "processor_minutes": processor_minutes(folder),
         "decode_seconds": seconds,
         "environment": facts["environment"],
-        "metrics": {name: resampled(one, one.rows, groups_of(predictions)) for name, one in scores.items()},
-        "by_length": by_length(predictions, scores),
+        "metrics": {name: resampled(one, one.rows, groups_of(predictions), resamples) for name, one in scores.items()},
+        "by_length": by_length(predictions, scores, resamples),
         "kept": kept(predictions, train),
         "curve": curve(folder),
         "bleu": {"corpus": bleu.corpus(metric, predictions), "examples": bleu.examples(predictions)},
@@ -85,9 +88,9 @@ def measured(task: Task[Any], rung: Rung, folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def resampled(one: Score, rows: np.ndarray, groups: Sequence[Any] | None) -> dict[str, Any]:
+def resampled(one: Score, rows: np.ndarray, groups: Sequence[Any] | None, resamples: int) -> dict[str, Any]:
     """A score with its 95 % interval, and its value in each resample of the records: rungs compare draw by draw (Koehn, 2004)."""
-    values_R = np.array([one.metric.score(rows[at]) for at in draws(len(rows), groups, SEED, RESAMPLES)])
+    values_R = np.array([one.metric.score(rows[at]) for at in draws(len(rows), groups, SEED, resamples)])
     low, high = (float(edge) for edge in np.nanpercentile(values_R, [2.5, 97.5]))
     return {
         "value": one.metric.score(rows),
@@ -102,7 +105,7 @@ def length_of(record: Record) -> int:
     return len(str(record.source).split())
 
 
-def by_length(predictions: Sequence[Prediction], scores: dict[str, Score]) -> list[dict[str, Any]]:
+def by_length(predictions: Sequence[Prediction], scores: dict[str, Score], resamples: int) -> list[dict[str, Any]]:
     """Each bin that has records: how many, how long, and each metric over them with its interval."""
     lengths_N = np.array([length_of(one.record) for one in predictions])
     found: list[dict[str, Any]] = []
@@ -117,7 +120,7 @@ def by_length(predictions: Sequence[Prediction], scores: dict[str, Score]) -> li
             "mean_words": float(lengths_N[chosen_N].mean()),
         }
         for name, one in scores.items():
-            row[name] = resampled(one, one.rows[chosen_N], groups)
+            row[name] = resampled(one, one.rows[chosen_N], groups, resamples)
         found.append(row)
     return found
 

@@ -69,15 +69,16 @@ def setting(found: Found) -> str:
     budget = f"{config['steps']:,} updates of the same batches each"
     if minutes := results[0]["budget_minutes"]:
         budget += f", or {minutes:g} minutes of training where that is sooner"
-    whole = sum(result["minutes"] for result in results)
+    whole, spent = (sum(result[name] for result in results) for name in ("minutes", "processor_minutes"))
     machines = "; ".join(dict.fromkeys(machine(result["environment"]) for result in results))
     remarks = " ".join(dict.fromkeys(result["remark"] for result in results if result["remark"]))
     lines = [
-        f"Data: `{data['name']}`, {data['train']:,} pairs to learn from, {data['dev']:,} to choose by,"
-        f" {data['n']:,} to test, each looked at once.",
-        f"Budget: {budget}; {whole:.0f} minutes of training in all, on {machines}.",
-        *([remarks] if remarks else []),
-        "Learning rate, optimizer and number of updates were chosen on dev; scores are of the test part, with 95 % intervals over"
+        f"* Data: `{data['name']}`, {data['train']:,} pairs to learn from, {data['dev']:,} to choose by,"
+        f" {data['n']:,} to test, scored once.",
+        f"* Budget: {budget}; {whole:.0f} minutes of training by the clock, {spent:.0f} minutes of the processor in all"
+        f" (with reading and evaluating), on {machines}.",
+        *([f"* {remarks}"] if remarks else []),
+        "* Learning rate, optimizer and number of updates were chosen on dev; scores are of the test part, with 95 % intervals over"
         " groups of sentences that belong together. The models are small and the budget is short: orders and gaps are the"
         " point here, not heights.",
     ]
@@ -86,13 +87,13 @@ def setting(found: Found) -> str:
 
 def ladder(found: Found) -> str:
     """One row a rung."""
-    head = ["", "rung", "after", "parameters", "updates", "minutes", "BLEU", "chrF"]
+    head = ["", "rung", "papers", "parameters", "updates", "minutes by the clock", "of the processor", "BLEU", "chrF"]
     return table(
         head,
         [
             [
                 *(str(1 + LADDER.index(rung)), rung.title, rung.papers, f"{result['parameters']:,}"),
-                *(f"{result['steps']:,}", f"{result['minutes']:.1f}"),
+                *(f"{result['steps']:,}", f"{result['minutes']:.1f}", f"{result['processor_minutes']:.1f}"),
                 *(valued(result["metrics"][name]) for name in ("bleu", "chrf")),
             ]
             for rung, result in found
@@ -119,7 +120,7 @@ def gain(before: tuple[Rung, Result], after: tuple[Rung, Result]) -> str:
     return (
         f"Against {before[0].title}: {points:+.1f} BLEU [{low:+.1f}, {high:+.1f}] ({verdict} at this budget),"
         f" {after[1]['parameters'] - before[1]['parameters']:+,} parameters,"
-        f" {after[1]['minutes']:.1f} minutes in place of {before[1]['minutes']:.1f}.\n"
+        f" {after[1]['processor_minutes']:.1f} minutes of the processor in place of {before[1]['processor_minutes']:.1f}.\n"
     )
 
 

@@ -164,16 +164,42 @@ def bottleneck(found: Found) -> str:
         said = "The same encoder, with one vector and with attention, paired on the same sentences:\n"
         parts += [said, table(["words", "BLEU gained by attention", "95 %", "times as much"], rows)]
     first, last = bins(found)[0], bins(found)[-1]
-    lines = []
+    lines: list[str] = []
     for rung, result in found:
-        short, long = (
-            next(row["bleu"]["value"] for row in result["by_length"] if row["bin"] == name) for name in (first, last)
-        )
+        short, long = (at(result, name)["value"] for name in (first, last))
         if short:
             lines.append(f"* {rung.title}: {long:.1f} after {short:.1f}, {100 * long / short:.0f} % of it\n")
     if lines and first != last:
         parts.append(f"BLEU at {last} words after that at {first}:\n\n" + "".join(lines))
+        if {"bidirectional", "additive"} <= by_name.keys():
+            parts.append(verdict(by_name["bidirectional"], by_name["additive"], first, last))
     return "\n".join(parts)
+
+
+def at(result: Result, name: str) -> Mapping[str, Any]:
+    """BLEU in a bin."""
+    return next(row for row in result["by_length"] if row["bin"] == name)["bleu"]
+
+
+def verdict(without: Result, within: Result, first: str, last: str) -> str:
+    """Whether attention keeps more of its score on long sentences than one vector does, by the bootstrap of both shares."""
+    shares: list[float] = []
+    drawn: list[np.ndarray] = []
+    for result in (without, within):
+        short, long = at(result, first), at(result, last)
+        if not short["value"]:
+            return "The model with one vector says too little that is right for its bottleneck to be measured.\n"
+        shares.append(100 * long["value"] / short["value"])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            drawn.append(100 * unpack(long["resamples"]) / unpack(short["resamples"]))
+    points_R = drawn[1] - drawn[0]
+    finite_R = points_R[np.isfinite(points_R)]
+    low, high = (float(edge) for edge in np.percentile(finite_R, [2.5, 97.5])) if len(finite_R) else (-np.inf, np.inf)
+    shown = "shows" if low > 0 else "is not shown"
+    return (
+        f"With one vector {shares[0]:.0f} % of the score is left, with attention {shares[1]:.0f} %:"
+        f" {shares[1] - shares[0]:+.0f} points [{low:+.0f}, {high:+.0f}]. The bottleneck {shown} in these runs.\n"
+    )
 
 
 def kept(found: Found) -> str:
@@ -284,5 +310,6 @@ def capital(title: str) -> str:
 
 
 def code(text: str) -> str:
-    """As it is, in a table too: a ` inside asks for more around."""
+    """As it is, in a table too, but for what cannot be seen: a ` inside asks for more around."""
+    text = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text).strip()
     return f"`` {text} ``" if "`" in text else f"`{text}`" if text else "(nothing)"

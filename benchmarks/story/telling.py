@@ -65,9 +65,9 @@ p(w) = g p_vocabulary(w) + (1 - g) sum over s with x_s = w of a_s
 """,
 }
 
-LENGTHS = """A vector of fixed width that has to hold a whole sentence must fail as sentences grow, and attention must
-not fail in the same way: that is what Bahdanau et al. set out to show, and the same picture drawn from the runs above
-is this one. BLEU over the test sentences whose source has so many words:
+LENGTHS = """A vector of fixed width that has to hold a whole sentence should fail as sentences grow, and attention should
+not fail in the same way: that is the picture by which Bahdanau et al. (2015) made their case. Here it is drawn from the
+runs above; whether it shows the same is said below it. BLEU over the test sentences whose source has so many words:
 """
 
 ATTENTION = """Rows are what is said (the reference, spelled to each model alike, so that the pictures compare),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar, run
 import numpy as np
 
 from core.codec.types import Codec, Codecs
+from core.data.alike import Alike
 from core.data.config import DataConfig
 from core.data.noise import Noise
 from core.record import Prediction, Record, Split
@@ -117,6 +118,8 @@ class Task(Generic[C]):
     """Records as they arrive on standard input (`predict --stream`); None: lines."""
     cost: Callable[[Sequence[Prediction], float], str] | None = None
     """(predictions, seconds that they took) -> what `predict` says about it: speech, its real-time factor."""
+    alike: Alike | None = None
+    """When two sources are the same to this field, and when nearly (`doctor`). None: by their letters, where they are text."""
     noises: Mapping[str, Noise[C]] | None = None
     """What may happen to its sources, by name (`evaluate --noise`, `train.noise`). None: what may happen to text."""
     licences: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -26,7 +26,8 @@ usage: {program}                        list the tasks
        {program} check                  load every task; what is wrong with one is shown
        {program} check [--quick] NAME ...   hold every law against these tasks; --quick leaves out those that train
        {program} new NAME DIR           begin a task of your own: a package that trains, predicts and passes every law
-       {program} doctor NAME [CONFIG.toml] [key=value ...]   look at a task's data before you train on it
+       {program} doctor NAME [CONFIG.toml] [key=value ...] [--json FILE] [--strict]
+                                       look at a task's data before you train on it
 
   --names               the names alone
   --completion SHELL    print a completion script: {shells}

@@ -2,6 +2,7 @@
 
 from core.task import Task
 from tasks.protein_alignment.alignment import canonical
+from tasks.protein_alignment.alike import ALIKE
 from tasks.protein_alignment.augment import augment
 from tasks.protein_alignment.codec import ColumnCodec, ResidueCodec, codecs
 from tasks.protein_alignment.config import AlignmentConfig
@@ -39,6 +40,7 @@ TASK = Task(
     canonical=lambda cfg: canonical,
     solve=solve,
     noises=NOISES,
+    alike=ALIKE,
     utility=utility,
     baselines={"needleman-wunsch": baseline, "ungapped": ungapped},
     baselines_learn=False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from core.codec.types import Codecs
 from core.record import Record
 from core.task import Task
+from tasks.reaction_prediction.alike import ALIKE
 from tasks.reaction_prediction.augment import augment
 from tasks.reaction_prediction.baselines import copy, nearest
 from tasks.reaction_prediction.chemistry import canonical, tanimoto
@@ -92,6 +93,7 @@ TASK = Task(
     canonical=same_answer,
     solve=solve,
     noises=NOISES,
+    alike=ALIKE,
     changeable=("task.votes", "task.vote_alpha", "task.rule", "task.invalid", "task.forward_run"),
     utility=tanimoto,
     baselines={"copy": copy, "nearest": nearest},

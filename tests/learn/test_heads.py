@@ -84,10 +84,11 @@ def exact_match(
     search: SearchConfig = SearchConfig(beams=2),  # noqa: B008
 ) -> float:
     """Percent of held-out strings answered exactly, after so many steps."""
-    codecs, batch = codecs_for(answer), BatchConfig(tokens=400 if isinstance(cfg, RNNConfig) else 1024)
+    recurrent = isinstance(cfg, RNNConfig) and cfg.head != "parallel"
+    codecs, batch = codecs_for(answer), BatchConfig(tokens=400 if recurrent else 1024)
     train = TrainConfig(
         steps=steps,
-        lr=5e-3 if isinstance(cfg, RNNConfig) else 3e-3,
+        lr=5e-3 if recurrent else 3e-3,
         warmup=60,
         schedule="linear",
         label_smoothing=0.0,
@@ -126,7 +127,7 @@ LEARNED: dict[str, tuple[Callable[[str], str], ModelConfig, int]] = {
     "tags by an RNN": (steps, replace(RNN, head="tags"), 400),
     "tags by BERT's shape": (steps, replace(TRANSFORMER, head="tags", encoder="bert"), 400),
     "all letters at once": (turned, replace(TRANSFORMER, head="parallel", queries=8), 600),
-    "all letters at once, after an RNN": (turned, replace(RNN, head="parallel", queries=8, decoder_layers=2), 600),
+    "all letters at once, after an RNN": (turned, replace(RNN, head="parallel", queries=8, decoder_layers=2), 800),
     "all letters at once, copied": (turned, replace(TRANSFORMER, head="parallel", queries=8, copy=True), 600),
 }
 

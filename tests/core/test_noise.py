@@ -245,3 +245,18 @@ def test_training_refuses_what_evaluation_does(noise: str, tmp_path: Path, capsy
     assert dispatch("train", lambda: TASKS["roman"], "roman", words) == 2
     assert "error: train.noise: " in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "robustness.md").read_text()
+    for name in ("plain", "hardened"):
+        tree = json.loads((root / "benchmarks" / "results" / "robustness" / f"roman-{name}.json").read_text())
+        for noise in ("unpadded", "lookalikes@0.2", "lookalikes@0.5"):
+            found = tree["noise"][noise]["metrics"]["exact@1"]
+            low, high = found["interval"]
+            shown = (
+                f"{found['value']:.1f} [{low:.1f}, {high:.1f}], {found['difference']:+.1f}, p = {found['p_value']:.3f}"
+            )
+            (line,) = (line for line in page.splitlines() if line.startswith(f"| `{noise}`"))
+            assert shown in line

@@ -26,6 +26,7 @@ from core.record import Hypothesis, Record
 from core.run.answering import Answerer
 from core.run.prepared import make_model, make_rule, read_split
 from core.settings import run_config
+from core.testing.tiny import stir
 from core.train.environment import describe
 from tasks import TASKS
 
@@ -33,6 +34,8 @@ ROOT = Path(__file__).resolve().parent
 RESULT = ROOT / "results" / "validity.json"
 TOGETHER = 25
 """Sources answered at a time, with the rule and without in turns."""
+NOISE = 0.3
+"""Added to every weight, for some begin as what a task knows before any training."""
 STRATEGIES = ("beam", "greedy", "sample")
 
 
@@ -91,6 +94,7 @@ def measured(name: str, decodes: int, seed: int) -> dict[str, Any]:
     train = read_split(task, cfg, "train").records
     codecs = task.codecs(cfg.task, train)
     model, rule = make_model(task, cfg, codecs).eval(), make_rule(task, cfg, codecs)
+    stir(model, NOISE)
     if rule is None:
         raise ValueError(f"{name} has no rule to measure")
     answer = Answerer(task, cfg, codecs, model, rule)

@@ -211,14 +211,18 @@ class Spoilt(Markov):
 def settings(n: int) -> Iterator[tuple[int, SearchConfig]]:
     draw = random.Random(0)
     for seed in range(n):
-        strategy = draw.choice(("beam", "greedy", "sample"))
+        strategy = draw.choice(("beam", "greedy", "sample", "stochastic"))
         beams = draw.choice((1, 2, 3, 9, 33))
+        groups = draw.choice([n for n in (1, 1, 3, beams) if beams % n == 0]) if strategy == "beam" else 1
         yield (
             seed,
             SearchConfig(
                 strategy=strategy,
                 beams=beams,
                 n_best=1 if strategy == "greedy" else draw.randint(1, beams),
+                groups=groups,
+                group_penalty=draw.choice((0.0, 0.5, 1e9)),
+                ended=draw.choice(("any", "any", "front")),
                 length_penalty=draw.choice((0.0, 1.0, -1.0, 0.3, 50.0, -50.0, 1e9)),
                 length_ratio=draw.choice((0.0, 1.0, 2.5)),
                 length_extra=draw.choice((1, 2, 12)),
@@ -253,7 +257,7 @@ def test_no_setting_crashes() -> None:
         for row in found:
             assert 1 <= len(row) <= cfg.n_best
             keys = [(("end", "length", "rule").index(one.finish), -one.score) for one in row]
-            assert keys == sorted(keys)
+            assert keys == sorted(keys) or cfg.ended == "front"
             assert all(math.isfinite(one.score) and all(map(math.isfinite, one.logp)) for one in row)
             assert not {PAD, BOS, EOS, UNK} & {token for one in row for token in one.tokens}
 

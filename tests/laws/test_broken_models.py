@@ -12,6 +12,7 @@ from torch import Tensor
 
 from core.codec.types import BOS, PAD
 from core.data.batch import Batch
+from core.decode.hypotheses import Hypotheses
 from core.model.seq2seq import Seq2Seq
 from core.model.state import Memory, State
 from core.testing import model_laws, search_laws
@@ -279,3 +280,18 @@ def test_a_rule_that_beams_do_not_feel_is_caught() -> None:
     search_laws.outputs_obey_the_rule(case)
     with pytest.raises(AssertionError, match="breaks the rule"):
         search_laws.outputs_obey_the_rule(dataclasses.replace(case, rule=Forgetful(codecs.target.size)))
+
+
+def test_a_search_that_cannot_wait_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    codecs = tiny_codecs()
+    case = model_case("rnn", tiny_models()["rnn-gru-1"], codecs, tiny_pairs(codecs))
+    search_laws.neither_early_stop_nor_n_best_changes_answers(case)
+    right = Hypotheses.done
+
+    def impatient(self: Hypotheses, n_best: int, *, early_stop: bool) -> Tensor:
+        over_B = right(self, n_best, early_stop=False)
+        return over_B | (self.finished_BKE[:, n_best - 1, 0] == 0) if early_stop else over_B
+
+    monkeypatch.setattr(Hypotheses, "done", impatient)
+    with pytest.raises(AssertionError, match="in full"):
+        search_laws.neither_early_stop_nor_n_best_changes_answers(case)

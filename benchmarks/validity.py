@@ -3,7 +3,8 @@
 In each domain with a rule a model with random weights, which has learned nothing that would help the rule, answers so many
 sources under the rule and so many without it, by beams, greedily and by drawing, in turns. Every first answer is judged by the
 field's own parser: alignments must spell both sequences to their ends, RDKit must read SMILES, Python's parser programs.
-The cost is the time of both, for each token said. Writes benchmarks/results/validity.json; 1 where an answer is invalid.
+The cost is the time of both, for each token said. Writes benchmarks/results/validity.json, where domains that were measured before
+under the same settings stay; 1 where an answer is invalid.
 """
 
 from __future__ import annotations
@@ -141,6 +142,14 @@ def tallied(tally: Tally, answer: Answerer, records: Sequence[Record], settings:
         tally.invalid += not judge(one.record, best)
 
 
+def kept(path: Path, settings: dict[str, int]) -> dict[str, Any]:
+    """The domains of a result with these settings."""
+    if not path.is_file():
+        return {}
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    return tree["domains"] if {name: tree.get(name) for name in settings} == settings else {}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """See the top of the file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.validity", description=__doc__)
@@ -154,14 +163,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     print(f"{'':<12}  {'':<8}  {'answers':>7}  {'invalid':>7}  {'without rule':>12}  cost of a token")
     found = {name: measured(name, given.decodes, given.seed) for name in given.domains}
+    settings = {"decodes": given.decodes, "seed": given.seed}
+    found = kept(given.output, settings) | found
     invalid = sum(one["rule"]["invalid"] for domain in found.values() for one in domain["strategies"].values())
-    tree = {
-        "decodes": given.decodes,
-        "seed": given.seed,
-        "invalid": invalid,
-        "domains": found,
-        "environment": describe(torch.device("cpu"), "fp32"),
-    }
+    environment = describe(torch.device("cpu"), "fp32")
+    tree = {**settings, "invalid": invalid, "domains": found, "environment": environment}
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(json.dumps(tree, indent=1) + "\n")
     print(f"{invalid} invalid answers under rules; written to {given.output}", file=sys.stderr)

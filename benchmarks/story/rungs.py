@@ -66,7 +66,7 @@ LADDER = (
         "Vaswani et al., 2017, in a recurrent decoder as Chen et al., 2018",
     ),
     Rung("transformer", "Transformer", TRANSFORMER, "Vaswani et al., 2017"),
-    Rung("copy", "Transformer that copies", (*TRANSFORMER, "model.copy=true"), "Gu et al., 2016; See et al., 2017"),
+    Rung("copy", "copying Transformer", (*TRANSFORMER, "model.copy=true"), "Gu et al., 2016; See et al., 2017"),
 )
 SMOKE = (
     "task.vocabulary=450",

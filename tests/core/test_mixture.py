@@ -120,7 +120,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mixture")
 
 
-@pytest.mark.parametrize("law", [interrupted_and_resumed_is_unbroken, killed_and_resumed_is_unbroken])
+@pytest.mark.parametrize(
+    "law", [interrupted_and_resumed_is_unbroken, pytest.param(killed_and_resumed_is_unbroken, marks=pytest.mark.slow)]
+)
 def test_mixed_noisy_and_reworded_runs_are_resumed_to_the_bit(folder: Path, law: object) -> None:
     assert callable(law)
     law(case(folder))

@@ -85,18 +85,18 @@ def test_the_last_row_of_every_kind(kind: str, law: Callable[..., None]) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_row(kind: str) -> None:
-    """All faults are told, by row and law."""
+@pytest.mark.parametrize(("kind", "number"), [(kind, n) for kind in KINDS for n in range(len(models(kind).rows))])
+def test_every_row(kind: str, number: int) -> None:
+    """All faults of a model are told."""
+    row = models(kind).rows[number]
+    it = case(kind, row)
     faults: list[str] = []
-    for row in models(kind).rows:
-        it = case(kind, row)
-        for law in (*LAWS, *(CTC_LAWS if row["ctc"] else ())):
-            try:
-                law(it)
-            except AssertionError as error:
-                faults.append(f"{it.name}: {law_name(law)}: {str(error).splitlines()[0]}")
-    assert not faults, f"{len(faults)} faults in {len(models(kind).rows)} rows:\n" + "\n".join(faults)
+    for law in (*LAWS, *(CTC_LAWS if row["ctc"] else ())):
+        try:
+            law(it)
+        except AssertionError as error:
+            faults.append(f"{law_name(law)}: {str(error).splitlines()[0]}")
+    assert not faults, f"{it.name}:\n" + "\n".join(faults)
 
 
 # Training.
@@ -114,7 +114,7 @@ def training(row: dict[str, Any], folder: Path) -> TrainingCase:
     cfg = run_config(ToyConfig)(task=ToyConfig(train=200, held_out=30), model=MODELS[row["model"]])
     found = training_case(task_case(TOY, cfg))
     words = sorted({record.source for record in found.task.sources["few"](cfg.task, DataConfig(), "train")})
-    (folder / "words.txt").write_text("".join(f"{word}\t{word}a|ab\n" for word in words))
+    (folder / "words.txt").write_text("".join(f"{word}\t{word}a|ab\n" for word in words if word != "ab"))
     lines = ({"id": str(n), "source": "ab" * (1 + n % 3), "target": "ba"} for n in range(8))
     (folder / "more.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     mix = (MixedSource(name="more", train=str(folder / "more.jsonl")),) if row["data.mix"] else ()

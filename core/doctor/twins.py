@@ -17,6 +17,8 @@ BANDS, ROWS = 12, 4
 """Half of all pairs with 55 % of their pieces in common meet in a band, and 99 of 100 with 80 %."""
 TOGETHER = 512
 """Texts whose signatures are made at a time."""
+MEASURED = 3
+"""A task's own measure is asked of the texts with the most pieces in common only."""
 CROWD = 64
 """Of one band's bucket so many texts are looked at: what thousands have in common says little."""
 
@@ -41,6 +43,7 @@ class Crowd:
             for text in alike.texts(record.source):
                 self.place.setdefault(text, place_of(record))
         self.texts = list(self.place)
+        self.parts = [pieces(text, alike.letters) for text in self.texts] if alike.letters else []
         self.bands = [*signatures(self.texts, alike.letters)] if alike.letters else []
         self.buckets: list[dict[bytes, list[int]]] = [{} for _ in range(BANDS)]
         for number, bands in enumerate(self.bands):
@@ -52,18 +55,17 @@ class Crowd:
         found: set[int] = set()
         for bucket, band in zip(self.buckets, bands, strict=True):
             found.update(bucket.get(band, ())[:CROWD])
-        best: tuple[int, float] | None = None
         own = pieces(text, self.alike.letters)
-        for number in sorted(found):
-            other = self.texts[number]
-            if other == text or (before is not None and number >= before):
-                continue
-            share = common(own, pieces(other, self.alike.letters))
-            if self.alike.measure is not None:
-                share = self.alike.measure(text, other)
-            if share >= self.alike.least and (best is None or share > best[1]):
-                best = number, share
-        return best
+        shares = [
+            (common(own, self.parts[number]), number)
+            for number in sorted(found)
+            if self.texts[number] != text and (before is None or number < before)
+        ]
+        if self.alike.measure is not None:
+            first = sorted(shares, key=lambda one: (-one[0], one[1]))[:MEASURED]
+            shares = [(self.alike.measure(text, self.texts[number]), number) for _, number in first]
+        best = max(shares, key=lambda one: (one[0], -one[1]), default=None)
+        return None if best is None or best[0] < self.alike.least else (best[1], best[0])
 
 
 def twins(crowd: Crowd, records: Sequence[Record]) -> tuple[list[Twin], list[Twin]]:

@@ -230,6 +230,26 @@ def test_confidence_is_by_the_temperature_of_dev(run: Path, typed: Typed, tmp_pa
     (run / "calibration.json").write_text(json.dumps(kept))
 
 
+def test_a_notebook_sees_answers_and_gets_figures(run: Path) -> None:
+    model = load(run, task=TOY)
+    answers = model.predict(["abc", "<b>"], attention=True)
+    assert answers.outputs == [one.output for one in model.predict(["abc", "<b>"])]
+    assert answers[:1].outputs == answers.outputs[:1]
+    first = next(one for one in answers if one.attention is not None)
+    for how in ("mean", "max", "rollout", "saliency"):
+        drawn = first.figure(how=how)
+        assert len(drawn.axes) == 1
+    head = first.figure(1, 0)
+    assert "layer 2, head 1" in head.axes[0].get_title()
+    shown = answers._repr_html_()
+    assert "&lt;b&gt;" in shown
+    assert "<script" not in shown
+    assert shown.count('class="example"') == 2
+    assert "@scope" in shown, "its rules are its own, not the notebook's"
+    with pytest.raises(ValueError, match="attention=True"):
+        model.predict(["abc"])[0].figure()
+
+
 def test_what_beams_found_is_told_in_order(run: Path) -> None:
     stored = load_run(TOY, RunFolder(run), ("search.length_penalty=0.0",))
     records = [Record(str(n), text, text[::-1]) for n, text in enumerate(("ab", "cab", "bca", "acbc"))]

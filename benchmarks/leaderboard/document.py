@@ -15,7 +15,7 @@ h1,h2,h3{line-height:1.2}h2{margin-top:2.2rem}a{color:var(--link)}code{font-size
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:13px}
 th,td{padding:.28rem .6rem;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{position:sticky;left:0;background:var(--paper)}
-th.text,td.text{text-align:left}td.free{white-space:normal;min-width:11rem}
+th.text,td.text{text-align:left}td.free{white-space:normal;min-width:8rem}
 th button{font:inherit;font-weight:600;background:none;border:0;padding:0;cursor:pointer;color:inherit}
 th[aria-sort=ascending] button::after{content:" \\25B2"}th[aria-sort=descending] button::after{content:" \\25BC"}
 tr.floor{color:var(--muted)}tr.submitted td:first-child::after{content:" (submitted)"}

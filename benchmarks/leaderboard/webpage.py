@@ -282,4 +282,4 @@ def published_table(published: Sequence[Published]) -> str:
         )
         for entry in published
     ]
-    return table(head, rows, texts=4, free=(5, 6))
+    return table(head, rows, texts=4, free=(1, 2, 5, 6))

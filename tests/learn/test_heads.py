@@ -58,9 +58,9 @@ def turned(text: str) -> str:
 
 
 def records(answer: Callable[[str], str], longest: int, n: int, seed: int) -> list[Record]:
-    """Random strings."""
+    """Random strings; of three letters at least, so that no length is held out as a whole."""
     draw = random.Random(seed)
-    texts = ("".join(draw.choices(LETTERS, k=draw.randint(1, longest))) for _ in range(n))
+    texts = ("".join(draw.choices(LETTERS, k=draw.randint(3, longest))) for _ in range(n))
     return [Record(f"{seed}-{number}", text, answer(text)) for number, text in enumerate(texts)]
 
 
@@ -80,7 +80,6 @@ def exact_match(
     steps: int,
     *,
     longest: int = 6,
-    coverage: float = 0.0,
     search: SearchConfig = SearchConfig(beams=2),  # noqa: B008
 ) -> float:
     """Percent of held-out strings answered exactly, after so many steps."""
@@ -92,7 +91,6 @@ def exact_match(
         warmup=60,
         schedule="linear",
         label_smoothing=0.0,
-        coverage=coverage,
         ema=0.98,
         precision="fp32",
         evaluate_every=steps,
@@ -120,14 +118,14 @@ LEARNED: dict[str, tuple[Callable[[str], str], ModelConfig, int]] = {
     "places by a Transformer": (order, replace(TRANSFORMER, head="pointer"), 600),
     "places by an RNN": (order, replace(RNN, head="pointer", coverage=True), 800),
     "places by convolutions": (order, replace(CONV, head="pointer", coverage=True, encoder_layers=3), 1000),
-    "letters by a pointer": (sorted_letters, replace(TRANSFORMER, head="pointer"), 900),
+    "letters by a pointer": (sorted_letters, replace(TRANSFORMER, head="pointer"), 600),
     "a class by a Transformer": (ends, replace(TRANSFORMER, head="class"), 600),
     "a class by an RNN": (ends, replace(RNN, head="class"), 600),
     "tags by a Transformer": (steps, replace(TRANSFORMER, head="tags"), 400),
     "tags by an RNN": (steps, replace(RNN, head="tags"), 400),
     "tags by BERT's shape": (steps, replace(TRANSFORMER, head="tags", encoder="bert"), 400),
     "all letters at once": (turned, replace(TRANSFORMER, head="parallel", queries=8), 600),
-    "all letters at once, after an RNN": (turned, replace(RNN, head="parallel", queries=8, decoder_layers=2), 800),
+    "all letters at once, after an RNN": (turned, replace(RNN, head="parallel", queries=8, decoder_layers=2), 600),
     "all letters at once, copied": (turned, replace(TRANSFORMER, head="parallel", queries=8, copy=True), 600),
 }
 
@@ -147,10 +145,7 @@ def test_a_greedy_pointer_is_as_good() -> None:
 
 @pytest.mark.slow
 def test_coverage_helps_a_recurrent_decoder_to_count() -> None:
-    """Sorting letters that repeat, it has to know which of them it has said."""
-    cfg = replace(RNN, copy=True)
-    without = exact_match(sorted_letters, cfg, 700, longest=8)
-    covered = exact_match(sorted_letters, replace(cfg, coverage=True), 700, longest=8)
-    punished = exact_match(sorted_letters, replace(cfg, coverage=True), 700, longest=8, coverage=0.5)
-    assert covered >= without + 5
-    assert punished >= without + 5
+    """Sorting letters that repeat, it has to know which of them it has said: it does so earlier, and then entirely."""
+    without, covered = replace(RNN, copy=True), replace(RNN, copy=True, coverage=True)
+    assert exact_match(sorted_letters, covered, 250, longest=8) > exact_match(sorted_letters, without, 250, longest=8)
+    assert exact_match(sorted_letters, covered, 700, longest=8) >= 98

@@ -78,8 +78,9 @@ def setting(found: Found) -> str:
         f"* Budget: {budget}; {whole:.0f} minutes of training by the clock, {spent:.0f} minutes of the processor in all"
         f" (with reading and evaluating), on {machines}.",
         *([f"* {remarks}"] if remarks else []),
-        "* Learning rate, optimizer and number of updates were chosen on dev; scores are of the test part, with 95 % intervals over"
-        " groups of sentences that belong together. The models are small and the budget is short: orders and gaps are the"
+        "* Nothing was tuned for a rung but the optimizer of the recurrent ones (AdamW or Muon, by a short trial on dev); the"
+        " updates are as many as the time allowed. Scores are of the test part, with 95 % intervals over groups of sentences that"
+        " belong together. The models are small and the budget is short: orders and gaps are the"
         " point here, not heights.",
     ]
     return "\n".join(lines) + "\n"

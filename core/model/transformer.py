@@ -139,7 +139,9 @@ class TransformerDecoder(nn.Module):
     def shortened(self, state: State, count: int) -> State:
         """As if only the first so many tokens of the chain had been read."""
         dims = {"place": 1, "ancestor": 2}
-        return {name: x.narrow(dims.get(name, 2), 0, min(count, x.shape[dims.get(name, 2)])) for name, x in state.items()}
+        return {
+            name: x.narrow(dims.get(name, 2), 0, min(count, x.shape[dims.get(name, 2)])) for name, x in state.items()
+        }
 
     def select(self, state: State, parent_BK: Tensor) -> State:
         """Keys and values stay; the new hypothesis descends from what its parent descended from."""

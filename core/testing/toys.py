@@ -8,7 +8,7 @@ from typing import Literal
 
 from core.codec.regex import RegexTokenizer
 from core.codec.types import Codecs
-from core.config import AtLeast1, AtLeast0, config
+from core.config import AtLeast0, AtLeast1, config
 from core.data.config import DataConfig
 from core.data.split import split_of
 from core.metrics.exact import ExactMatch

@@ -217,7 +217,10 @@ def test_an_annotation_that_toml_cannot_fill_is_the_programmers_mistake() -> Non
             'x.toml:2: model.kind = "rnm": no such kind; one of transformer, rnn, conv; did you mean rnn?',
         ),
         ("[model]\nkind = 3\n", "x.toml:2: model.kind = 3: no such kind; one of transformer, rnn, conv"),
-        ('[model]\ncell = "gru"\n', 'x.toml:2: model.cell = "gru": no such key here, for it has no cells; it needs model.kind = "rnn"'),
+        (
+            '[model]\ncell = "gru"\n',
+            'x.toml:2: model.cell = "gru": no such key here, for it has no cells; it needs model.kind = "rnn"',
+        ),
         ('[model]\nnorm = "rsm"\n', 'x.toml:2: model.norm = "rsm": must be one of layer, rms; did you mean rms?'),
         ("train = 3\n", "x.toml:1: train = 3: a table, so set its keys, such as train.steps"),
         ("[seed]\n", "x.toml:1: [seed]: must be an integer, at least 0"),

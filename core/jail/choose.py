@@ -75,11 +75,11 @@ class Jail:
         return [outcomes[index] for index in range(len(jobs))]
 
     def attempt(self, worker: Worker | None, job: Job) -> tuple[Worker | None, Outcome]:
-        """Twice, should the zygote die (the machine may be out of memory): the second time alone to blame."""
+        """Twice, should the zygote die (the machine may be out of memory), by a fresh one then: all idle ones may have died."""
         last = ""
-        for _ in range(2):
+        for fresh in (False, True):
             try:
-                worker = worker or self.idle.pop()
+                worker = started(self.tier, self.limits) if fresh else worker or self.idle.pop()
             except IndexError:
                 worker = started(self.tier, self.limits)
             try:

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.data.alike import Alike
 from core.record import Record
+from core.run.progress import progress_bar
 
 # N texts, P permutations, C pieces
 
@@ -74,13 +75,15 @@ def twins(crowd: Crowd, records: Sequence[Record]) -> tuple[list[Twin], list[Twi
     near: list[Twin] = []
     texts = [tuple(crowd.alike.texts(record.source)) for record in records]
     bands = bands_of({text for own in texts for text in own}, crowd.alike.letters)
-    for record, own in zip(records, texts, strict=True):
-        if all(text in crowd.place for text in own):
-            same.append(Twin(place_of(record), crowd.place[own[0]], 1.0, shown(own)))
-            continue
-        twin = next((one for one in map(partial_twin(crowd, bands), own) if one is not None), None)
-        if twin is not None:
-            near.append(Twin(place_of(record), twin[0], twin[1], shown(own)))
+    with progress_bar(len(records), "comparing splits") as advance:
+        for record, own in zip(records, texts, strict=True):
+            advance(1)
+            if all(text in crowd.place for text in own):
+                same.append(Twin(place_of(record), crowd.place[own[0]], 1.0, shown(own)))
+                continue
+            twin = next((one for one in map(partial_twin(crowd, bands), own) if one is not None), None)
+            if twin is not None:
+                near.append(Twin(place_of(record), twin[0], twin[1], shown(own)))
     return same, near
 
 
@@ -117,9 +120,11 @@ def repeated(alike: Alike, records: Sequence[Record]) -> tuple[list[Twin], list[
 def nearly_repeated(crowd: Crowd) -> list[Twin]:
     """Different texts of one split that are nearly an earlier one."""
     found: list[Twin] = []
-    for number, (text, bands) in enumerate(zip(crowd.texts, crowd.bands, strict=False)):
-        if near := crowd.nearest(text, bands, before=number):
-            found.append(Twin(crowd.place[text], crowd.place[crowd.texts[near[0]]], near[1], shown((text,))))
+    with progress_bar(len(crowd.bands), "comparing records") as advance:
+        for number, (text, bands) in enumerate(zip(crowd.texts, crowd.bands, strict=False)):
+            advance(1)
+            if near := crowd.nearest(text, bands, before=number):
+                found.append(Twin(crowd.place[text], crowd.place[crowd.texts[near[0]]], near[1], shown((text,))))
     return found
 
 

@@ -97,7 +97,13 @@ def ran(task: Task[Any], arguments: EvaluateArguments, split: Split) -> System:
     found = with_targets(read_split(task, cfg, split))
     others = others_of(run, arguments.others)
     answer = Answerer(
-        task, cfg, run.codecs, run.model, run.rule, others=others, ranked_by=judges(task, run.config.search)
+        task,
+        cfg,
+        run.codecs,
+        run.model,
+        run.rule,
+        others=others,
+        ranked_by=judges(task, run.config.search, arguments.overrides),
     )
     begun = time.perf_counter()
     with progress_bar(len(found.records), f"decoding {split}") as advance:

@@ -38,7 +38,7 @@ def predict(task: Task[Any], arguments: PredictArguments) -> int:
     settings = (*told, *widened(task, arguments, told), *asked)
     run = load_run(task, existing_run(arguments.run), settings)
     others = others_of(run, arguments.others)
-    ranked_by = judges(task, run.config.search)
+    ranked_by = judges(task, run.config.search, arguments.overrides)
     answer = Answerer(task, run.config, run.codecs, run.model, run.rule, others=others, ranked_by=ranked_by)
     refused: list[str] = []
     if arguments.tokens:

@@ -43,8 +43,19 @@ class Judge:
     weight: float
 
 
-def judges(task: Task[Any], cfg: SearchConfig) -> tuple[Judge, ...]:
-    """Of every `KIND:WHAT` or `KIND:WHAT*WEIGHT` of `search.rerank`."""
+def judges(task: Task[Any], cfg: SearchConfig, typed: Sequence[str]) -> tuple[Judge, ...]:
+    """Of every `KIND:WHAT` or `KIND:WHAT*WEIGHT` of `search.rerank`.
+
+    A function is called only where the user has typed its name (`typed`: key=value of the command line): a run folder that
+    a stranger made may say anything, and must not make anything run.
+    """
+    own = any(one.partition("=")[0].strip() == "search.rerank" for one in typed)
+    code = next((text for text in cfg.rerank if text.startswith("python:")), None)
+    if code is not None and not own:
+        raise ConfigError(
+            f"search.rerank: the run's own config names the code {code!r}, and code is run only where you ask for it: type "
+            "search.rerank=[...] yourself, or search.rerank=[] to go without"
+        )
     return tuple(judge(task, cfg, text) for text in cfg.rerank)
 
 

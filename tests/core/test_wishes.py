@@ -159,6 +159,20 @@ def test_answers_are_ranked_anew(run: Path, predict: Any, tmp_path: Path) -> Non
     assert asked(f"lm:{other}") != asked(f"reverse:{other}") != plain
 
 
+def test_a_stranger_s_run_makes_no_code_run(predict: Any, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    (tmp_path / "mine.py").write_text(f"open({str(canary)!r}, 'w').close()\n\ndef f(source, output):\n    return 0\n")
+    named = f'"python:{tmp_path / "mine.py"}:f"'
+    theirs = trained(tmp_path / "theirs", f"search.rerank=[{named}]")
+    code, out, said = predict(theirs, "-", text="12\n")
+    assert (code, out, canary.exists()) == (2, "", False), said
+    assert "code is run only where you ask for it" in said
+    assert predict(theirs, "-", "search.rerank=[]", text="12\n")[0] == 0
+    assert not canary.exists()
+    assert predict(theirs, "-", f"search.rerank=[{named}]", text="12\n")[0] == 0
+    assert canary.exists()
+
+
 def test_what_a_run_is_not_sure_of_is_left_blank(run: Path, predict: Any) -> None:
     code, out, said = predict(run, "-", "--abstain", "2", text="12\n")
     assert (code, "from 0 to 1" in said) == (2, True)

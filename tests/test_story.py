@@ -86,12 +86,10 @@ def test_the_corpus_adds_before_it_divides() -> None:
     assert found["mean_of_sentences"] != pytest.approx(theirs.score)
 
 
-@pytest.mark.skipif(not RESULTS.is_dir(), reason="no ladder is recorded")
 def test_the_page_is_what_the_results_give(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check"]) == 0, capsys.readouterr().err
 
 
-@pytest.mark.skipif(not RESULTS.is_dir(), reason="no ladder is recorded")
 def test_a_figure_that_is_changed_by_hand_is_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(RESULTS, tmp_path / "results")
     path = tmp_path / "results" / "additive.json"

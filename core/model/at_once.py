@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import cast
 
@@ -32,12 +33,12 @@ from core.nn.transformer import DecoderBlock, Looks, Pair
 # B batch, S source, T target, K hypotheses, P places that there are states for, D width, H heads
 
 
-class AtOnce(nn.Module):
+class AtOnce(nn.Module, ABC):
     """Place t of the target is state t; further places take the last state."""
 
+    @abstractmethod
     def states(self, memory_BSD: Tensor, layout: Layout, back: Looks | None, across: Looks | None) -> Tensor:
         """[B, P, D]; weights of attention [B, H, P, P] to `back` and [B, H, P, S] to `across`, where given."""
-        raise NotImplementedError
 
     def cache(self, memory_BSD: Tensor, layout: Layout) -> dict[str, Tensor]:
         """All that there is to say."""

@@ -17,12 +17,13 @@ RATE = 8_000
 LOW = (400.0, 480.0, 570.0, 690.0, 830.0)
 HIGH = (1100.0, 1700.0)
 STRINGS: dict[Split, int] = {"train": 800, "dev": 100, "test": 100}
+GRID = tuple(round(0.85 + 0.005 * step, 3) for step in range(51))
 PITCHES: dict[Split, tuple[float, ...]] = {
-    "train": (0.85, 0.9, 0.95, 1.0, 1.05, 1.1),
-    "dev": (0.925, 1.075),
-    "test": (0.875, 1.025),
+    "train": tuple(pitch for step, pitch in enumerate(GRID) if step % 5 in (0, 2, 4)),
+    "dev": GRID[1::5],
+    "test": GRID[3::5],
 }
-"""What stands for voices: every split has its own."""
+"""What stands for voices: every split has its own; ten on test, so that an interval over them means something."""
 
 
 def tones(cfg: SpeechConfig, data: DataConfig, split: Split) -> Iterator[Record]:

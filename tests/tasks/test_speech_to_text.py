@@ -262,6 +262,7 @@ def test_tones_have_their_own_texts_and_pitches() -> None:
     for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
         assert not texts[one] & texts[other]
         assert not groups[one] & groups[other]
+    assert len(groups["test"]) >= 10  # voices enough to resample
 
 
 def test_debian_sources_know_their_languages() -> None:

@@ -14,8 +14,9 @@ from core.data.config import DataConfig
 from core.model.build import build
 from core.model.config import ModelConfig, RNNConfig
 from core.model.front import SymbolFront
+from core.testing.learning import exact_match
 from core.testing.toys import ToyConfig, codecs, strings
-from tests.learn.test_toys import CONV, RNN, TRANSFORMER, exact_match
+from tests.learn.test_toys import CONV, RNN, TRANSFORMER
 
 ONE_WAY = replace(RNN, bidirectional=False)
 LONG = ToyConfig(what="reverse", letters=8, longest=14, train=6000, held_out=200)

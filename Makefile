@@ -2,6 +2,7 @@
 TASK ?= translation
 CONFIG ?=
 VENV ?= .venv
+MINUTES ?= 60
 ifndef RUN
 RUN := runs/$(TASK)/$(shell date +%Y%m%d-%H%M%S)
 endif
@@ -14,13 +15,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 TORCH := "torch==2.11.*" "torchaudio==2.11.*"
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow check bench docs clean
+.PHONY: help train test test-slow check torture bench docs clean
 
 help:
 	@echo "make train [TASK=name] [RUN=folder]   install, train on real data, evaluate on held-out data, show some answers"
 	@echo "make test                             install, run the tests"
 	@echo "make test-slow                        the tests that take minutes"
 	@echo "make check                            what CI runs: format, lint, types, layers, tests"
+	@echo "make torture [MINUTES=60]             kills, full disks, damage and hostile input by the hundred; goes on where it was ended"
 	@echo "make bench                            install the peers that benchmarks compare with"
 	@echo "make docs                             write the generated pages again"
 	@echo "make clean                            remove $(VENV) and caches; runs/ stays"
@@ -43,12 +45,18 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
+torture: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.torture --minutes $(MINUTES)
+	@$(MAKE) --no-print-directory docs
+
 bench: $(VENV)/.dev
 	@$(PIP) --editable ".[bench]"
 
 docs: $(VENV)/.tasks
 	$(BIN)/python -m core.config_docs tasks:TASKS > docs/configs.md.new
 	mv docs/configs.md.new docs/configs.md
+	$(BIN)/python -m benchmarks.torture --page > docs/reliability.md.new
+	mv docs/reliability.md.new docs/reliability.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -1,0 +1,91 @@
+"""docs/reliability.md, from the results alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.torture.rows import Row
+
+HEAD = """# What survives, and how that is known
+
+Each row is a threat, a promise, and so many trials of it, counted. `make torture` runs all of them (an hour on two cores; it goes on where
+it was killed) and writes `benchmarks/results/torture/ROW.json`; a few trials of each row run in every check. This page is written from
+these files by `python -m benchmarks.torture --page`.
+
+```console
+$ python -m benchmarks.torture --list
+```
+
+`--rows R1,S3` takes some rows, `--minutes N` shares so much time among them, `--seed S` draws other trials, `--only N` plays one trial
+again and shows all that it says.
+"""
+
+
+def page(rows: Sequence[Row], results: Path) -> str:
+    """One section a row."""
+    parts = [HEAD]
+    found = [(row, read(results / f"{row.name}.json")) for row in rows]
+    parts.append("| row | threat | counted | promise kept |\n| --- | --- | --- | --- |")
+    parts += [
+        f"| [{row.name}](#{anchor(row)}) | {row.threat} | {counted(tree)} | {kept(tree)} |" for row, tree in found
+    ]
+    for row, tree in found:
+        parts.append(f"\n## {title(row)}\n\n{row.promise}\n")
+        if tree is not None:
+            parts.append(told(tree))
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def title(row: Row) -> str:
+    """Of its section."""
+    return f"{row.name}: {row.threat}"
+
+
+def anchor(row: Row) -> str:
+    """As GitHub makes it of a title."""
+    return "".join(one for one in title(row).lower().replace(" ", "-") if one.isalnum() or one in "-_")
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """A result, if it is there."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def counted(tree: dict[str, Any] | None) -> str:
+    """Towards the goal."""
+    return "" if tree is None else f"{tree['count']:,} {tree['unit']}"
+
+
+def kept(tree: dict[str, Any] | None) -> str:
+    """In one cell."""
+    if tree is None:
+        return "not recorded"
+    if tree["breached"]:
+        return f"**no: {tree['breached']} breaches**"
+    if tree["trials"] < tree["planned"]:
+        return f"{tree['trials']:,} of {tree['planned']:,} trials"
+    return "yes" if tree["held"] else f"{tree['count']:,} of {tree['goal']:,}"
+
+
+def told(tree: dict[str, Any]) -> str:
+    """What was counted and measured, where."""
+    said = [f"* {n:,} {name}" for name, n in tree["counts"].items()]
+    said += [
+        f"* {name}: {figure(one['median'])} (median; {figure(one['least'])} to {figure(one['most'])})"
+        for name, one in tree["figures"].items()
+    ]
+    said += [f"* **breach** in trial {one['trial']}: {one['what']}" for one in tree["breaches"]]
+    environment = tree["environment"]
+    said.append(
+        f"* {tree['trials']:,} trials, seed {tree['seed']}, {tree['seconds']:,.0f} s of processes, {tree['jobs']} at a time;"
+        f" revision {environment['git']}, torch {environment['versions']['torch']}, {environment['hardware']}"
+    )
+    return "\n".join(said) + "\n"
+
+
+def figure(value: float) -> str:
+    """To three digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

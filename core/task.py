@@ -131,6 +131,9 @@ class Task(Generic[C]):
     """Keys such as "task.votes" that may still differ once a model is trained."""
     utility: Callable[[str, str], float] | None = None
     """What minimum-Bayes-risk decoding maximises."""
+    utilities: Callable[[C, Sequence[Prediction]], Sequence[Callable[[str, str], float]]] | None = None
+    """The same where it depends on the record, or is worked out for many at once: of each prediction, how good the one answer
+    would be if the other were right."""
     baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
     baselines_learn: bool = True
     """They need training records. Where none does, they stand beside scores on anyone's data too."""

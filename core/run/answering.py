@@ -69,8 +69,8 @@ class Answerer:
     ) -> list[Prediction]:
         """One search, without the task's own way of solving."""
         cfg = settings or self.config.search
-        utility = None if cfg.decide == "score" else self.utility()
-        several = utility is not None or bool(self.ranked_by)
+        decide = None if cfg.decide == "score" else self.utilities()
+        several = decide is not None or bool(self.ranked_by)
         read = self.task.read_target
         found = predict_records(
             self.model,
@@ -90,16 +90,19 @@ class Answerer:
             raise Stopped
         if self.ranked_by:
             found = reranked(found, self.ranked_by)
-        if utility is None:
+        if decide is None:
             return [Prediction(one.record, one.hypotheses[: cfg.n_best]) for one in found] if several else found
         drawn = cfg.draws and cfg.strategy == "sample"
         return [
             Prediction(one.record, by_expected_utility(one.hypotheses, utility, drawn=drawn)[: cfg.n_best])
-            for one in found
+            for one, utility in zip(found, decide(found), strict=True)
         ]
 
-    def utility(self) -> Utility:
+    def utilities(self) -> Callable[[Sequence[Prediction]], Sequence[Utility]]:
         """The task's, or a plain refusal."""
-        if self.task.utility is None:
+        if self.task.utilities is not None:
+            return partial(self.task.utilities, self.config.task)
+        utility = self.task.utility
+        if utility is None:
             raise ConfigError(f'search.decide = "utility": {self.task.name} has no utility; "score" is right')
-        return self.task.utility
+        return lambda found: [utility] * len(found)

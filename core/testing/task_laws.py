@@ -320,18 +320,24 @@ def formats_write_every_prediction(case: TaskCase) -> None:
 
 def bins_and_utility_are_defined(case: TaskCase) -> None:
     """Every record has a bin in every breakdown; no output is of more use than the right one."""
-    if not case.task.bins and case.task.utility is None:
+    if not case.task.bins and case.task.utility is None and case.task.utilities is None:
         raise Moot("the task has neither")
     for name, bin_of in case.task.bins.items():
         for record in case.sample:
             found: object = bin_of(record)
             assert isinstance(found, str), f"{record.key!r}: its bin by {name} is {found!r}, not text"
-    if case.task.utility is not None:
-        outputs = gold(case, case.records["test"][:8])
+    records = case.records["test"][:8]
+    outputs = gold(case, records)
+    utilities = [case.task.utility] if case.task.utility is not None else []
+    if case.task.utilities is not None:
+        answers = tuple(Hypothesis(output, 0.0) for output in dict.fromkeys(outputs))
+        utilities = case.task.utilities(case.config.task, [Prediction(record, answers) for record in records])
+        assert len(utilities) == len(records), f"{len(utilities)} utilities for {len(records)} predictions"
+    for utility in utilities:
         for one in outputs:
-            use = [case.task.utility(one, other) for other in outputs]
+            use = [utility(one, other) for other in outputs]
             assert np.isfinite(use).all(), f"the utility of {one!r} against others is {use}"
-            own = case.task.utility(one, one)
+            own = utility(one, one)
             assert own >= max(use) - 1e-9, f"{one!r} is of use {own} where it is the answer, elsewhere {max(use)}"
 
 

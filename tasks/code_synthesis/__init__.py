@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.codec.types import Codecs
 from core.task import Task
+from tasks.code_synthesis.agreeing import utilities
 from tasks.code_synthesis.baselines import most_frequent, nearest
 from tasks.code_synthesis.binning import depth
 from tasks.code_synthesis.canonical import canonical, read_target
@@ -47,6 +48,7 @@ TASK = Task(
     rule=rule,
     canonical=canonical,
     solve=solve,
+    utilities=utilities,
     noises=NOISES,
     changeable=(
         "task.choose",

@@ -13,10 +13,10 @@ from core.record import Record
 from tasks.code_synthesis.config import CodeConfig
 
 if TYPE_CHECKING:
-    from core.jail import Jail
+    from core.jail import Jail, Value
 
 REMEMBERED = 50_000
-"""Verdicts kept: dev is scored again and again."""
+"""Programs whose results are kept: dev is scored again and again."""
 
 
 class Check(NamedTuple):
@@ -28,6 +28,8 @@ class Check(NamedTuple):
 
 Verdict = tuple[bool, ...]
 """Of each test, whether it passed."""
+Results = tuple["Value | None", ...]
+"""Of each call, what it gave; None where the program did not come to it, or not to its end."""
 
 
 def tests_of(record: Record, field: str) -> tuple[Check, ...]:
@@ -96,27 +98,35 @@ def the_jail(memory: int, seconds: float) -> Jail:
     return jail(memory_mib=memory, seconds=seconds)
 
 
-KNOWN: OrderedDict[tuple[str, tuple[Check, ...], int, float], Verdict] = OrderedDict()
+KNOWN: OrderedDict[tuple[str, tuple[str, ...], int, float], Results] = OrderedDict()
 
 
 def run_tests(cfg: CodeConfig, asked: Sequence[tuple[str, tuple[Check, ...]]]) -> list[Verdict]:
-    """A verdict for each program and its tests. Raises NoJail. What was run before is not run again."""
-    from core.jail import Call, Job
+    """A verdict for each program and its tests. Raises NoJail."""
     from core.jail.grader import same
 
-    keys = [(program, tests, cfg.memory, cfg.seconds) for program, tests in asked]
+    found = results_of(cfg, [(program, tuple(test.call for test in tests)) for program, tests in asked])
+    return [
+        tuple(value is not None and same(value, test.expected) for value, test in zip(values, tests, strict=True))
+        for values, (_, tests) in zip(found, asked, strict=True)
+    ]
+
+
+def results_of(cfg: CodeConfig, asked: Sequence[tuple[str, tuple[str, ...]]]) -> list[Results]:
+    """What each program's calls gave. Raises NoJail. What was run before is not run again."""
+    from core.jail import Call, Job
+
+    keys = [(program, calls, cfg.memory, cfg.seconds) for program, calls in asked]
     new = [key for key in dict.fromkeys(keys) if key not in KNOWN and key[1] and key[0].strip()]
     if new:
-        jobs = [Job(program, tuple(Call(test.call) for test in tests)) for program, tests, *_ in new]
+        jobs = [Job(program, tuple(Call(call) for call in calls)) for program, calls, *_ in new]
         for key, outcome in zip(new, the_jail(cfg.memory, cfg.seconds).run_many(jobs), strict=True):
             values = dict(enumerate(outcome.values)) if outcome.why == "done" else {}
-            KNOWN[key] = tuple(
-                number in values and same(values[number], test.expected) for number, test in enumerate(key[1])
-            )
-    verdicts = [KNOWN.get(key, (False,) * len(key[1])) for key in keys]
+            KNOWN[key] = tuple(values.get(number) for number in range(len(key[1])))
+    found = [KNOWN.get(key, (None,) * len(key[1])) for key in keys]
     while len(KNOWN) > REMEMBERED:
         KNOWN.popitem(last=False)
-    return verdicts
+    return found
 
 
 def batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -14,9 +14,10 @@ How to add rows. A row (rows.py) is a threat, a promise, and a function that is 
 
     ROWS = (Row("S1", threat="...", promise="...", trial=trial, unit="pickles", goal=200, full=20, quick=1),)
 
-A module with `ROWS` goes into `FAMILIES` (registry.py). Trial n of a row with a seed is always the same trial, whatever ran before: that is
-what lets a killed torture go on, and a breach be played again (`--rows S1 --only 17`). A trial may be a batch (a hundred fuzzed records):
-a fork costs some hundredths of a second. What all trials of a row share is made ready by `Row.warm`, once, before the forks; it must
-start no thread. `quick` trials of each row run in every check (tests/torture/test_quick.py), `full` ones by `make torture`, which writes
-benchmarks/results/torture/ROW.json; docs/reliability.md is made from these (`--page`).
+A module with `ROWS` goes into `FAMILIES` (registry.py). Trial n of a row with a seed is always the same trial, whatever ran before:
+that is what lets a killed torture go on, and a breach be played again (`--rows S1 --only 17`). A trial may be a batch (a hundred fuzzed
+records): a fork costs some hundredths of a second. What all trials of a row share is made ready by `Row.warm`, once, before the forks
+(it is told the numbers of the trials); it must start no thread. `quick` trials of each row run in every check
+(tests/torture/test_quick.py), `full` ones by `make torture`, which writes benchmarks/results/torture/ROW.json; docs/reliability.md is
+made from these (`--page`).
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,8 +68,8 @@ class Row:
     """About so much of a core's time for a trial: how a limited time is shared among rows."""
     limit: float = 120.0
     """A trial that takes longer hangs, which is a breach."""
-    warm: Callable[[], None] | None = None
-    """Called once before the first trial, in the process that trials are forked from."""
+    warm: Callable[[Sequence[int]], None] | None = None
+    """Called once before the first trial, in the process that trials are forked from, with the numbers of those to come."""
     alone: bool = False
     """Its trials must have the machine for themselves: no two at a time."""
 

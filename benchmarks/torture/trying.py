@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ class Running:
 
 def outcomes(
     row: Row,
-    numbers: Iterable[int],
+    numbers: Sequence[int],
     *,
     seed: int,
     quick: bool,
@@ -48,7 +48,7 @@ def outcomes(
 ) -> Iterator[Outcome]:
     """As they end; after `until` (of the monotonic clock) no further trial is begun. `show`: what they say is not put aside."""
     if row.warm is not None:
-        row.warm()
+        row.warm(numbers)
     left, running = iter(numbers), list[Running]()
     shared = folder / "shared"
     shared.mkdir(parents=True, exist_ok=True)
@@ -91,6 +91,7 @@ def begun(row: Row, trial: Trial, *, show: bool) -> Running:
                 heard = os.open(place.with_name(f"{trial.number}.{SAID}"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
                 os.dup2(heard, 1)
                 os.dup2(heard, 2)
+            sys.stdout, sys.stderr = (os.fdopen(one, "w", closefd=False) for one in (1, 2))
             told(row, trial, say)
             code = 0
         finally:

@@ -6,12 +6,14 @@ changes is replaced.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from core.config_shape import fields_of, is_text, slots_of, table_of
 from core.config_text import commented, to_toml, to_tree
@@ -24,6 +26,12 @@ __all__ = ["Loaded", "differences", "fields_of", "from_tree", "is_override", "lo
 T = TypeVar("T")
 DEFAULT = "default"
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+NAME = re.compile(r"""[\w.\-"' ]+""")
+"""What stands before `=`, quoted or not."""
+LONGEST = 1 << 20
+"""Bytes of a config: far more than all keys with comments take."""
+DEEPEST = 100
+"""Tables within tables and lists within lists; Python's own limit depends on who calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ def read_file(kind: type, path: Path) -> Given:
 def parse_file(path: Path) -> Given:
     """The tree of one file, every value with its line."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = bounded(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file{did_you_mean(str(path), files_near(path))}") from None
     except OSError as error:
@@ -101,7 +109,36 @@ def parse_file(path: Path) -> Given:
         raise ConfigError(f"{path}:{line}: not TOML: {reason}") from None
     except RecursionError:
         raise ConfigError(f"{path}: not TOML: nested too deeply") from None
+    if deeper(tree, DEEPEST):
+        raise ConfigError(f"{path}: nested too deeply")
     return placed(tree, str(path), lines_of(text), "")
+
+
+def bounded(path: Path) -> bytes:
+    """A regular file's bytes: neither a pipe that nobody writes to nor a device without an end is waited for."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(handle, "rb") as file:
+        told = os.fstat(handle)
+        if not stat.S_ISREG(told.st_mode):
+            raise ConfigError(f"{path}: not a regular file")
+        if told.st_size > LONGEST:
+            raise ConfigError(f"{path}: {told.st_size:,} bytes; a config has at most {LONGEST:,}")
+        return file.read(LONGEST + 1)
+
+
+def deeper(value: Any, levels: int) -> bool:
+    """Whether tables and lists go deeper than so many levels."""
+    found: list[Any] = [value]
+    for _ in range(levels):
+        found = [
+            inner
+            for one in found
+            if isinstance(one, dict | list)
+            for inner in (cast("dict[str, Any]", one).values() if isinstance(one, dict) else cast("list[Any]", one))
+        ]
+        if not found:
+            return False
+    return True
 
 
 def placed(tree: dict[str, Any], file: str, lines: dict[str, int], key: str, line: int | None = None) -> Given:
@@ -132,12 +169,17 @@ def lines_of(text: str) -> dict[str, int]:
                 continue
         elif quoted:
             continue
-        if header := re.match(r"\s*\[+\s*([^\[\]]+?)\s*\]+\s*(?:#.*)?$", line):
-            table = _bare(header[1])
-            found.setdefault(table, number)
-        elif entry := re.match(r"""\s*([\w.\-"' ]+?)\s*=""", line):
-            key = _bare(entry[1])
-            found.setdefault(f"{table}.{key}" if table else key, number)
+        stripped = line.strip()
+        inner, closed, behind = stripped.lstrip("[").partition("]")
+        if stripped.startswith("["):
+            if closed and inner.strip() and "[" not in inner and behind.lstrip("]").lstrip()[:1] in ("", "#"):
+                table = _bare(inner.strip())
+                found.setdefault(table, number)
+            continue
+        key, equals, _ = stripped.partition("=")
+        if equals and NAME.fullmatch(key := key.strip()):
+            full = _bare(key)
+            found.setdefault(f"{table}.{full}" if table else full, number)
     return found
 
 
@@ -177,7 +219,7 @@ def override_value(text: str, *, textual: bool) -> Any:
         tree = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
         return text
-    return tree["value"] if len(tree) == 1 else text
+    return tree["value"] if len(tree) == 1 and not deeper(tree, DEEPEST) else text
 
 
 def takes_text(kind: type, path: Sequence[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,22 @@ def unpack(tree: dict[str, Any]) -> np.ndarray:
     try:
         if tree["type"] not in TYPES:
             raise ValueError(f"type {tree['type']!r}")
-        raw = zlib.decompress(base64.b64decode(tree["zlib"], validate=True))
-        flat = np.frombuffer(raw, dtype=np.dtype(tree["type"]).newbyteorder("<"))
+        kind = np.dtype(tree["type"]).newbyteorder("<")
+        size = prod(map(whole, tree["shape"])) * kind.itemsize
+        raw = zlib.decompressobj().decompress(base64.b64decode(tree["zlib"], validate=True), size + 1)
+        if len(raw) != size:  # no more is inflated than is promised
+            raise ValueError(f"not the {size:,} bytes of {tree['shape']}")
+        flat = np.frombuffer(raw, dtype=kind)
         return flat.reshape(tree["shape"], order="F").astype(np.float64)
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise DataError(f"packed numbers cannot be read: {error}") from None
+
+
+def whole(size: Any) -> int:
+    """One size of a shape."""
+    if type(size) is not int or not 0 <= size < 1 << 32:
+        raise ValueError(f"{str(size)[:20]} is no size")
+    return size
 
 
 def narrowest(array: np.ndarray) -> str:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from core.codec.types import SPECIALS
@@ -210,6 +211,16 @@ class SubwordTokenizer:
 
     @classmethod
     def load(cls, tree: dict[str, Any]) -> Self:
+        """Refuses what the compiled tokenizer would stumble over when the first text comes."""
+        pieces: list[str] = tree["pieces"]
+        known, count = set(pieces), len(pieces)
+        for left, right in tree["merges"]:
+            if not (0 <= left < count and 0 <= right < count and pieces[left] + pieces[right] in known):
+                raise ValueError(f"no merge of {left} and {right}")
+        if not known.issuperset(tree["user_symbols"]) or "" in known or known.intersection((*SPECIALS, *BYTES)):
+            raise ValueError("a piece that cannot be")
+        if tree["model"] == "unigram" and (len(tree["scores"]) != count or not all(map(isfinite, tree["scores"]))):
+            raise ValueError(f"{count} pieces need as many scores")
         return cls(
             tree["model"],
             tuple(tree["pieces"]),

@@ -6,10 +6,13 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from core.errors import BadRecord, DataError
 
+LONGEST = 1 << 26
+"""Bytes of a line: a thousand books. A packed file of some kilobytes can hold a line that no memory does."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -52,7 +55,9 @@ def read_lines(path: Path) -> Iterator[Line]:
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
+            for number, raw in enumerate(iter(partial(file.readline, LONGEST + 2), b""), start=1):
+                if len(raw) > LONGEST + 1:
+                    raise DataError(f"{path}:{number}: a line of more than {LONGEST:,} bytes; cut it first")
                 yield Line(path, number, (raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw).rstrip(b"\r\n"))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}:{number + 1}: damaged gzip file ({error})") from None

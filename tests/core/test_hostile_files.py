@@ -1,0 +1,142 @@
+"""Files of strangers that were once read for ever, into all memory, or with a traceback: each is refused in one line."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.leaderboard.arrays import pack, unpack
+from benchmarks.leaderboard.store import NEEDED, read_result
+from core.codec.regex import RegexTokenizer, slow
+from core.codec.store import load_codecs
+from core.config_toml import LONGEST as LONGEST_CONFIG
+from core.config_toml import lines_of, load, parse_file
+from core.data import lines
+from core.errors import ConfigError, DataError
+from core.settings import run_config
+from tasks import TASKS
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("line", [" ", "a ", '" ', "[ a", "[a] ", "[a"], ids=repr)
+def test_lines_of_a_config_are_found_in_time_that_grows_with_them(line: str) -> None:
+    """A row of blanks took the cube of its length: 10,000 of them, hours."""
+    assert lines_of(line + " " * 200_000) in ({}, {"a": 1})
+
+
+def test_lines_of_a_config_are_those_of_its_keys() -> None:
+    text = 'a = 1\n[b]\n"c d" = 2\n [[ e . f ]] # there\ng= 3\n[h\n[i] j\nk\nl.m =4\n'
+    assert lines_of(text) == {"a": 1, "b": 2, "b.c d": 3, "e.f": 4, "e.f.g": 5, "e.f.l.m": 9}
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 100_000, ".".join("a" * 900) + " = 1", "a = " + "{a = " * 300 + "1" + "}" * 300]
+)
+def test_a_config_that_is_nested_too_deep_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "deep.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"deep\.toml: .*nested too deep"):
+        load(run_config(TASKS["roman"].config), path)
+
+
+def test_a_config_is_a_file_of_a_size_that_configs_have(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        parse_file(tmp_path / "pipe.toml")
+    with (tmp_path / "large.toml").open("wb") as file:
+        file.truncate(LONGEST_CONFIG + 1)
+    with pytest.raises(ConfigError, match="a config has at most"):
+        parse_file(tmp_path / "large.toml")
+
+
+def test_a_line_that_no_memory_holds_is_refused_with_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "LONGEST", 100)
+    path = tmp_path / "bomb.txt.gz"
+    path.write_bytes(gzip.compress(b"a" * 100 + b"\n" + b"b" * 102 + b"\n"))
+    found = lines.read_lines(path)
+    assert next(found).raw == b"a" * 100
+    with pytest.raises(DataError, match=r"bomb\.txt\.gz:2: a line of more than 100 bytes"):
+        next(found)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"(a+)+$", r"\s*\s*x", r"(?:a|b)c", r"\d{1,200}", r"a{1,9}b{1,9}", "a?a?", "a**", r"(a)\1", "(?=a)", "[", "\\", "[z-a]", "x" * 2000],
+)  # fmt: skip
+def test_a_pattern_that_may_take_for_ever_is_refused(pattern: str) -> None:
+    with pytest.raises(ConfigError, match="the pattern"):
+        RegexTokenizer(("a",), pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern", [".", r"\w+|x*", "[ab]+", r"\w+|\s", r"\[[^\[\]]{1,30}\]|Br|%[0-9]{2}|.", "[]a]|.", "a{,5}"]
+)
+def test_a_pattern_of_signs_is_right(pattern: str) -> None:
+    assert slow(pattern) == ""
+    assert "".join(RegexTokenizer((), pattern).cut("a[b]Br%10 xx]")) == "a[b]Br%10 xx]"
+
+
+SUBWORD = {"kind": "subword", "model": "bpe", "pieces": ["a", "b", "ab"], "merges": [[0, 1]], "scores": [], "user_symbols": []}  # fmt: skip
+UNIGRAM = {**SUBWORD, "model": "unigram", "merges": [], "scores": [0.0, -1.0, -2.0]}
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {},
+        {"source": 1, "target": None},
+        {"source": {"kind": ["regex"]}, "target": None},
+        {"source": {"kind": "regex"}, "target": None},
+        {"source": {"kind": "regex", "symbols": [["a"]], "pattern": "."}, "target": None},
+        {"source": {"kind": "regex", "symbols": [1], "pattern": "."}, "target": None},
+        {"source": {"kind": "regex", "symbols": ["a"], "pattern": "(a+)+$"}, "target": None},
+        {"source": {"kind": "words", "words": "abc", "whole": 1}, "target": None},
+        {"source": {**SUBWORD, "merges": [[1, 1]]}, "target": None},
+        {"source": {**SUBWORD, "merges": [[0]]}, "target": None},
+        {"source": {**SUBWORD, "merges": [[0, -1]]}, "target": None},
+        {"source": {**SUBWORD, "model": "gpt"}, "target": None},
+        {"source": {**SUBWORD, "user_symbols": ["x"]}, "target": None},
+        {"source": {**SUBWORD, "pieces": ["a", "b", "ab", "\ud800"]}, "target": None},
+        {"source": {**UNIGRAM, "scores": [0.0]}, "target": None},
+        {"source": {**UNIGRAM, "scores": [0.0, -1.0, float("nan")]}, "target": None},
+    ],
+    ids=lambda tree: json.dumps(tree)[:60],
+)
+def test_codecs_that_are_none_are_refused(tree: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"^codecs\.json: "):
+        load_codecs(tree)
+
+
+@pytest.mark.parametrize("tree", [SUBWORD, UNIGRAM], ids=["bpe", "unigram"])
+def test_codecs_that_are_some_are_read(tree: dict[str, Any]) -> None:
+    codec = load_codecs({"source": tree, "target": None}).source
+    assert codec.dump() == {name: value for name, value in tree.items() if name != "kind"}
+    assert codec.encode("ab")
+
+
+def test_packed_numbers_inflate_to_what_they_promise_and_no_further() -> None:
+    import numpy as np
+
+    rows = np.arange(12.0).reshape(3, 4)
+    assert (unpack(pack(rows)) == rows).all()
+    bomb = base64.b64encode(zlib.compress(bytes(1 << 24))).decode()
+    for shape in ([2, 2], [1 << 20, 1 << 20], [-1], ["a"], [1 << 40], []):
+        with pytest.raises(DataError, match="packed numbers"):
+            unpack({"type": "uint8", "shape": shape, "zlib": bomb})
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999"])
+def test_a_result_with_what_is_no_number_is_refused(number: str, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(dict.fromkeys(NEEDED, 1)).replace('"cost": 1', f'"cost": {number}'))
+    with pytest.raises(DataError, match=r"result\.json: "):
+        read_result(path)

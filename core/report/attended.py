@@ -23,6 +23,11 @@ NO_EXPLANATION = (
     "that looks at one place always (an end, a full stop) is often one that does nothing. Take a map for an explanation only "
     "where the second opinion agrees, and not at all where it does not."
 )
+HOW_MOST = "The largest weight shows what any head saw, where the mean hides it."
+HOW_TOGETHER = (
+    f"{HOW_MOST} The rollout follows the weights through all layers, since a place of the encoder's last layer holds something "
+    "of all the others. Gradient x input is no attention: how much the log-probability of a token would change with a place."
+)
 ROWS = "Rows: tokens of the output; columns: {what}; the stronger the colour, the more (mean of all layers and heads)."
 
 
@@ -42,6 +47,7 @@ def attention_section(found: Sequence[Attention], missing: str = "") -> Section:
     parts = [text(ROWS.format(what=what)), maps(shown), coverage(chosen)]
     layers, each = first.weights_LHTS.shape[:2]
     names = "the largest weight, the rollout, gradient x input" if first.full else "the largest weight"
+    parts.append(text(HOW_TOGETHER if first.full else HOW_MOST, "note"))
     parts.append(folded(f"{names}, and each of {layers} x {each} heads, for {first.key}", maps(every)))
     parts += [alignments(chosen), second_opinion(found), text(NO_EXPLANATION, "note")]
     return Section("Attention", parts, charts=[*shown[:1], *every])
@@ -130,7 +136,10 @@ def entropy_section(found: Sequence[Attention], missing: str = "") -> Section:
         if values
     ]
     over = f"Over {len(found)} outputs. " if len(found) > 1 else ""
-    said = f"{over}A decoder without attention would have the dashed line at best: no place is better than another."
+    said = (
+        f"{over}How spread out a head looks: 0 where it reads one place, log S (the dashed line) where it reads all S places "
+        "alike. A decoder without attention would have that line at best: to it no place is better than another."
+    )
     table_ = table(("head", "mean entropy, nats", "log S"), rows)
     return Section("Attention entropy", (text(said), charts(made), table_), charts=made)
 

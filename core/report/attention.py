@@ -22,6 +22,7 @@ from core.report.charts import HeatMap
 from core.report.forced import encoded, needs_decoder
 from core.report.rollout import rollout
 from core.report.saliency import gradient_x_input
+from core.report.svg import svg
 from core.report.words import Aligned, aligned, words_of
 
 # L layers, H heads, T target (with its end), S source (as the encoder leaves it)
@@ -99,6 +100,10 @@ class Attention:
         """Pharaoh's `source-target` pairs: the place most looked at, of each token but the end."""
         chosen = self.together().argmax(-1)
         return " ".join(f"{chosen[t]}-{t}" for t in range(self.said))
+
+    def _repr_html_(self) -> str:
+        """In a notebook: all layers and heads together."""
+        return svg(self.map())
 
     def map(self, layer: int | None = None, head: int | None = None, how: How = "mean") -> HeatMap:
         """All together, or one head of one layer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,9 +68,15 @@ def fit_temperature(model: Seq2Seq, codecs: Codecs, records: Sequence[Record], *
     return float(TEMPERATURES[best] * np.exp(shift * step))
 
 
-def risk_coverage(sure_N: np.ndarray, wrong_N: np.ndarray, points: int = 20) -> tuple[list[float], list[float]]:
-    """Share answered, the surest first, and the mean of what is wrong among those."""
+def by_coverage(
+    sure_N: np.ndarray, value: Callable[[np.ndarray], float], points: int = 20
+) -> tuple[list[float], list[float]]:
+    """Share answered, the surest first, and the value of those rows."""
     order = np.argsort(-sure_N, kind="stable")
-    running = np.cumsum(wrong_N[order]) / np.arange(1, len(order) + 1)
     sizes = sorted({max(1, round(len(order) * n / points)) for n in range(1, points + 1)})
-    return [size / len(order) for size in sizes], [float(running[size - 1]) for size in sizes]
+    return [size / len(order) for size in sizes], [value(order[:size]) for size in sizes]
+
+
+def risk_coverage(sure_N: np.ndarray, wrong_N: np.ndarray, points: int = 20) -> tuple[list[float], list[float]]:
+    """Share answered, the surest first, and the mean of what is wrong among those (El-Yaniv & Wiener, 2010)."""
+    return by_coverage(sure_N, lambda rows: float(wrong_N[rows].mean()), points)

@@ -57,7 +57,17 @@ def exposure_section(found: Exposure | None, missing: str = "") -> Section:
         parts.append(table(head, cells))
     note = (
         "At a position the right token is that of the reference, also where the model's own prefix says the same in other words: "
-        "part of the distance is that. What scheduled sampling or label smoothing changes takes other runs: `compare` puts them "
+        "part of the distance is that. "
+    )
+    if found.ruled:
+        note += (
+            "Here a prefix decides what may follow (what is left of the source, or what is open), so after a wrong one the "
+            "reference's token can be impossible and not only unlikely. "
+        )
+    if found.shares and not found.metric:
+        note += "The metric is left out: the likeliest tokens of single steps make no whole answer here. "
+    note += (
+        "What scheduled sampling or label smoothing changes takes other runs: `compare` puts them "
         "beside this one in one table."
     )
     return Section(
@@ -82,6 +92,9 @@ class Calibrated:
     coverage: Sequence[tuple[str, Sequence[float], Sequence[float]]]
     """What answers are ordered by, share answered, risk."""
     smoothing: float
+    metric_name: str = ""
+    kept: Sequence[tuple[str, Sequence[float], Sequence[float]]] = ()
+    """The same with the metric of those that are answered."""
 
 
 def calibration_section(found: Calibrated | None, missing: str = "") -> Section:
@@ -114,14 +127,25 @@ def calibration_section(found: Calibrated | None, missing: str = "") -> Section:
                 from_zero=True,
             )
         )
+    if found.kept:
+        name = found.metric_name
+        everything = Series("all answered", (0.0, 1.0), (found.kept[0][2][-1],) * 2, dashed=True)
+        lines = [*(Series(by, share, value) for by, share, value in found.kept), everything]
+        made.append(
+            Chart("metric-coverage", f"{name} against coverage", "share answered, the surest first", name, lines)
+        )
     where = f"makes the targets likeliest on {found.fitted} records" if found.fitted else "was fitted on dev"
     said = (
         f"A temperature of {found.temperature:.3f} {where}; the errors below are of {found.measured} others. "
         f"Trained with label smoothing {found.smoothing:g}; what it changes, `compare` shows beside a run without it."
     )
     note = (
-        "Tokens: the likeliest token under the right prefix, right if it is the reference's. Outputs: the product of their tokens' "
-        "probabilities, right if the output is the reference exactly (by the task's canonical form where it has one)."
+        "ECE, the expected calibration error, is how far the confidence is from the share that is right, on average over ten bins; "
+        "0 is perfect. Tokens: the likeliest token under the right prefix, right if it is the reference's. Outputs: the product of "
+        "their tokens' "
+        "probabilities, right if the output is the reference exactly (by the task's canonical form where it has one). Where few "
+        "outputs can be that, as in translation, read the metric against coverage: of answers that a user who wants only the "
+        "surest ones would see."
     )
     parts = [text(said), charts(made), table(("of", "how many", "ECE as trained", "ECE with temperature"), rows)]
     parts += [text(f"Outputs: {found.outputs_missing}", "missing")] if found.outputs_missing else []

@@ -35,7 +35,9 @@ class Exposure:
     """How often the right token is the likeliest, when this share of the prefix is replaced by tokens of other targets."""
     metric_name: str = ""
     metric: tuple[float, ...] = ()
-    """Of the outputs that the likeliest tokens make after those prefixes, one step each."""
+    """Of the outputs that the likeliest tokens make after those prefixes, one step each; none where they spell no whole answer."""
+    ruled: bool = False
+    """Whether a rule of decoding says what may follow a prefix, so that a wrong one can rule out the right token."""
 
     @property
     def gold(self) -> float:
@@ -66,6 +68,7 @@ def exposure(
     metric: Metric | None = None,
     positions: int = 40,
     seed: int = 1,
+    ruled: bool = False,
 ) -> Exposure:
     """Records with a target; the model's own prefix is its best answer. The metric is of every step's likeliest tokens."""
     records = [one.record for one in predictions]
@@ -111,6 +114,7 @@ def exposure(
         tuple(accurate),
         "" if metric is None else metric.name,
         tuple(worth),
+        ruled,
     )
 
 
@@ -119,6 +123,16 @@ def spelled(codecs: Codecs, tokens: Sequence[int], words: Sequence[str]) -> str:
     size = codecs.target.size + len(words)  # a copy of a place that no word of this source stands at spells nothing
     until = list(tokens).index(EOS) if EOS in tokens else len(tokens)
     return codecs.target.decode([token for token in tokens[:until] if token < size], words)
+
+
+def spells_itself(codecs: Codecs, prediction: Prediction) -> bool:
+    """Whether the best answer is what its tokens spell: nothing was completed or put together afterwards.
+
+    Words that the source lends are taken at their word.
+    """
+    best = prediction.hypotheses[0]
+    lent = any(token >= codecs.target.size for token in best.tokens)
+    return lent or codecs.target.decode(best.tokens) == best.output
 
 
 def accuracy(found: Sequence[Forced]) -> float:

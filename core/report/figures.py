@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +16,28 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figure(chart: Chart | HeatMap) -> Figure:
-    """A figure that no window and no state of pyplot knows."""
+@lru_cache(maxsize=1)
+def drawn() -> type[Figure]:
+    """Figures that show themselves in a notebook, also where pyplot, which would teach notebooks to, was not imported."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ConfigError("figures need matplotlib: pip install 'transduce[report]'") from None
+
+    class Drawn(Figure):
+        """A figure with the PNG that notebooks ask for."""
+
+        def _repr_png_(self) -> bytes:
+            file = BytesIO()
+            self.savefig(file, format="png", dpi=110, metadata={"Software": None})
+            return file.getvalue()
+
+    return Drawn
+
+
+def figure(chart: Chart | HeatMap) -> Figure:
+    """A figure that no window and no state of pyplot knows."""
+    Figure = drawn()
     if isinstance(chart, HeatMap):
         wide, tall = (0.24 * min(n, 70) for n in (len(chart.columns), len(chart.rows)))
         made = Figure(figsize=(1.8 + wide, 1.6 + tall), layout="constrained")
@@ -47,6 +65,9 @@ def heat(axes: Any, chart: HeatMap) -> None:
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=8)
     axes.set_title(plain(chart.title), fontsize=10)
+    axes.set_ylabel(plain(chart.row_name))
+    axes.xaxis.set_label_position("bottom")
+    axes.set_xlabel(plain(f"{chart.column_name}; darkest: {float(chart.values.max(initial=0.0)):.2f}"))
 
 
 def lines(axes: Any, chart: Chart) -> None:

@@ -29,6 +29,7 @@ table { border-collapse: collapse; font-size: .92rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line) }
 th { font-weight: 600; white-space: nowrap } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 tr.own td { font-weight: 600 } code { font: .88em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere }
+code.whole { white-space: pre-wrap }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 1rem 1.4rem; margin: .8rem 0 }
 .charts > div { min-width: 0 } .charts svg { width: 100%; height: auto; max-width: 40rem; display: block }
 .maps { display: flex; flex-wrap: wrap; gap: 1rem 1.6rem; align-items: flex-start }

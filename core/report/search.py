@@ -49,8 +49,39 @@ class BeamRow:
     seconds: float
 
 
-def search_section(rows: Sequence[BeamRow], metric: str, records: int, note: str, missing: str = "") -> Section:
-    """Score and metric against the width of the beam."""
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """The most probable outputs of all, found exactly, against what beams found."""
+
+    tried: int
+    """Records."""
+    decided: int
+    """Those of them where it was found for certain; all that follows is of these."""
+    missed: tuple[float, ...]
+    """Of each width the share whose most probable answer is less probable than the mode."""
+    empty: float
+    """Share of modes that say nothing at all."""
+    length: float
+    """Mean length of the mode over that of the reference, in tokens, ends included."""
+    metric: float | None
+    """Of the modes; None where tokens alone make no answer."""
+    given: tuple[float, ...]
+    """Of the answers of each width."""
+    read: float
+    """Mean number of prefixes that were read for a record."""
+
+
+def search_section(
+    rows: Sequence[BeamRow],
+    metric: str,
+    records: int,
+    note: str,
+    missing: str = "",
+    *,
+    exact: Modes | None = None,
+    no_exact: str = "",
+) -> Section:
+    """Score and metric against the width of the beam; then against the most probable output of all."""
     if missing or not rows:
         return Section("Search", missing=missing or "nothing was decoded")
     places = [(float(n), str(one.beams)) for n, one in enumerate(rows)]
@@ -152,11 +183,37 @@ def search_section(rows: Sequence[BeamRow], metric: str, records: int, note: str
         shape,
         "<h3>Which of the answers found</h3>",
         text(
-            "The same candidates, chosen by probability, by expected utility among them, or by one who knows the reference."
+            "The same candidates, chosen by probability (mode), as most like all the others in what the task values (MBR: minimum "
+            "Bayes risk), or by one who knows the reference (oracle)."
         ),
         choice,
+        "<h3>Against the most probable output of all</h3>",
+        *(text(f"Not measured: {no_exact}", "missing") for _ in range(exact is None)),
+        *(exactly(exact, rows, metric) if exact is not None else ()),
     ]
     return Section("Search", (*parts, text(note, "note") if note else ""), charts=made)
+
+
+def exactly(found: Modes, rows: Sequence[BeamRow], metric: str) -> list[str]:
+    """Errors of the search, all of them, where they can be known."""
+    said = (
+        f"For {found.decided} of {found.tried} records the most probable output of all was found for certain (exhaustively, with "
+        f"a bound; {found.read:,.0f} prefixes read for one on average). It is empty for {percent(found.empty)} of them and has "
+        f"{found.length:.2f} times the tokens of the reference."
+    )
+    if found.metric is not None:
+        said += f" Its {metric} is {number(found.metric)}."
+    why = (
+        "Missed: the most probable of the answers that the beam found is less probable than that; a length penalty lets a beam "
+        "drop short answers that are more probable. Records that could not be "
+        "decided within their time and number of prefixes are the harder ones. Where nothing is missed and the answers are bad, "
+        "the model is at fault; an empty mode is a model that would rather say nothing (Stahlberg & Byrne, 2019)."
+    )
+    cells = [
+        (one.beams, percent(missed), number(given))
+        for one, missed, given in zip(rows, found.missed, found.given, strict=False)
+    ]
+    return [text(said), table(("beams", "missed", f"{metric} of the answers to these"), cells), text(why, "note")]
 
 
 def percent(share: float | None) -> str:

@@ -158,7 +158,15 @@ def heat_map(chart: HeatMap, *, alone: bool = False) -> str:
     ]
     right = 8 + 4 * max(map(len, columns), default=1)
     title = 16 + 8 * min(len(chart.title), 48)
-    return framed(max(left + wide + right, title), top + tall + 8, chart.title, body, alone=alone)
+    caption = key(chart)
+    body.append(f'<text x="8" y="{top + tall + 18:.1f}" font-size="11" opacity=".75">{escape(caption)}</text>')
+    wide = max(left + wide + right, title, 16 + 6.2 * len(caption))
+    return framed(wide, top + tall + 26, chart.title, body, alone=alone)
+
+
+def key(chart: HeatMap) -> str:
+    """What is read where, and how much the strongest colour is."""
+    return f"down: {chart.row_name}; across: {chart.column_name}; darkest: {said(float(round(chart.values.max(initial=0.0), 2)))}"
 
 
 def png(values: np.ndarray) -> bytes:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import ConfigError
+from core.errors import ConfigError, DataError
 from core.record import Prediction
 from core.report.attended import NO_EXPLANATION, heads, own_sections, several
 from core.report.attention import Attention, attend_to
-from core.report.examples import as_text
+from core.report.examples import ALIGNED, example
 from core.report.forced import encoded, needs_decoder, target_ids
 from core.report.page import page, text
 from core.report.svg import svg
@@ -63,11 +63,16 @@ class Looked:
     def add(self, prediction: Prediction) -> None:
         """One input; a blank one, or one that was refused, has an empty line among the alignments."""
         record, output = prediction.record, prediction.output
-        found = None if record.meta.get("error") or not output.strip() else self.look(prediction)
+        found, why = None, "nothing was said, so nothing was looked at"
+        if not record.meta.get("error") and output.strip():
+            try:
+                found = self.look(prediction)
+            except DataError as reason:  # of an answer that several searches gave, the model cannot read all at once
+                why = f"put together from several searches, so there is no one map: {reason}"
         self.tokens.append("" if found is None else found.alignment())
         self.words.append("" if found is None or found.words is None else str(found.words))
         if found is None:
-            self.rows.append((record.key, "", "nothing was said, so nothing was looked at"))
+            self.rows.append((record.key, "", why))
             return
         name = self.name(record.key)
         self.times += [f"{record.key}\t{token}\t{begin:.3f}\t{end:.3f}" for token, begin, end in found.times()]
@@ -80,8 +85,12 @@ class Looked:
         pictures.mkdir(exist_ok=True)
         for one in [found.map(), *several(found), *heads(found)]:
             write_text(pictures / f"{one.name.removeprefix('attention-')}.svg", svg(one, alone=True) + "\n")
-        lead = [text(f"source: {as_text(record.source)}"), text(f"output: {output}")]
-        write_text(self.folder / f"{name}.html", page(f"Attention: {record.key}", lead, own_sections(found)))
+        task = self.run.task
+        drawn = record if found.words is None else replace(record, meta={**record.meta, ALIGNED: found.words})
+        shown = example(replace(prediction, record=drawn), "", task.present)
+        shown = f'<div class="examples wide">{shown}</div>'
+        whole = page(f"Attention: {record.key}", [shown], own_sections(found), style=task.present_style)
+        write_text(self.folder / f"{name}.html", whole)
         self.rows.append((record.key, f"{name}.html", output))
 
     def look(self, prediction: Prediction) -> Attention | None:
@@ -105,7 +114,7 @@ class Looked:
             head = "input\ttoken\tbegin\tend\n"
             write_text(self.folder / "alignment.times.tsv", head + "".join(f"{line}\n" for line in self.times))
         cells = [
-            f'<tr><td><a href="{escape(name)}">{escape(key)}</a></td><td>{escape(output)}</td></tr>'
+            f'<tr><td><a href="{escape(name)}">{escape(key)}</a></td><td><code class="whole">{escape(output)}</code></td></tr>'
             if name
             else f"<tr><td>{escape(key)}</td><td>{escape(output)}</td></tr>"
             for key, name, output in self.rows

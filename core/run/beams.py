@@ -14,8 +14,9 @@ from core.decode.utility import by_expected_utility
 from core.errors import UserError
 from core.record import Hypothesis, Prediction
 from core.report.forced import forced
-from core.report.search import BeamRow
+from core.report.search import BeamRow, Modes
 from core.run.answering import Answerer
+from core.run.modes import modes
 from core.run.stored import StoredRun
 from core.task import Metric, OfOne
 
@@ -40,12 +41,23 @@ class Beam:
         return [one.hypotheses[0] if one.hypotheses else EMPTY for one in self.answers]
 
 
-def beams(
-    run: StoredRun, predictions: Sequence[Prediction], metric: Metric, stop: float
-) -> tuple[list[BeamRow], str, str]:
-    """(rows, a note, why there are none) of ever wider beams; one is begun only while some of `stop` seconds are left."""
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What beams of every width found, and how far that is from the most probable output of all."""
+
+    rows: Sequence[BeamRow] = ()
+    note: str = ""
+    missing: str = ""
+    """Why there are no rows."""
+    exact: Modes | None = None
+    no_exact: str = ""
+
+
+def beams(run: StoredRun, predictions: Sequence[Prediction], metric: Metric, stop: float) -> Searched:
+    """Of ever wider beams; one is begun only while some of `stop` seconds are left. A third of as many for exact search."""
     if run.config.search.strategy not in ("beam", "greedy"):
-        return [], "", f"search.strategy = {run.config.search.strategy!r}: only beams and greedy search are compared"
+        strategy = run.config.search.strategy
+        return Searched(missing=f"search.strategy = {strategy!r}: only beams and greedy search are compared")
     records = [one.record for one in predictions]
     found: list[Beam] = []
     begun = time.perf_counter()
@@ -70,7 +82,8 @@ def beams(
         if left
         else ""
     )
-    return rows, note, ""
+    exact, no_exact = modes(run, [one.answers for one in found[: len(rows)]], metric, stop / 3)
+    return Searched(rows, note, "", exact, no_exact)
 
 
 def scores_of_references(run: StoredRun, predictions: Sequence[Prediction]) -> list[float] | None:
@@ -92,17 +105,18 @@ def beam_row(
     best = beam.best
     right = [len(run.codecs.target.encode(one.record.target)) for one in beam.answers]
     likeliest = [most_probable(one.hypotheses) for one in beam.answers]
-    utility = run.task.utility
 
     def value(chosen: Sequence[Hypothesis]) -> float:
         answers = [replace(one, hypotheses=(own,)) for one, own in zip(beam.answers, chosen, strict=True)]
         return metric.score(metric.statistics(answers))
 
     chosen = None
-    if utility is not None:
+    if run.task.utility is not None or run.task.utilities is not None:
+        some = [replace(one, hypotheses=one.hypotheses[:CANDIDATES]) for one in beam.answers]
+        utilities = Answerer(run.task, run.config, run.codecs, run.model, run.rule).utilities()(some)
         chosen = [
-            (by_expected_utility(one.hypotheses[:CANDIDATES], utility, drawn=False) or (EMPTY,))[0]
-            for one in beam.answers
+            (by_expected_utility(one.hypotheses, utility, drawn=False) or (EMPTY,))[0]
+            for one, utility in zip(some, utilities, strict=True)
         ]
     return BeamRow(
         beam.width,

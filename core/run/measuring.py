@@ -10,10 +10,10 @@ import numpy as np
 from core.errors import UserError
 from core.record import Prediction
 from core.report.attention import Attention, attend_to
-from core.report.calibration import fit_temperature, reliability, risk_coverage
+from core.report.calibration import by_coverage, fit_temperature, reliability, risk_coverage
 from core.report.diagnoses import Calibrated
 from core.report.examples import as_text
-from core.report.exposure import Exposure, exposure
+from core.report.exposure import Exposure, exposure, spells_itself
 from core.report.forced import forced
 from core.run.confidence import kept_temperature
 from core.run.stored import StoredRun
@@ -60,16 +60,17 @@ def attentions(run: StoredRun, predictions: Sequence[Prediction]) -> tuple[list[
 
 
 def exposed(run: StoredRun, predictions: Sequence[Prediction], metric: Metric) -> tuple[Exposure | None, str]:
-    """Under the right prefix, its own, and corrupted ones."""
+    """Under the right prefix, its own, and corrupted ones; the metric only of tasks whose answers are what their tokens spell."""
     if not run.model.reads_words:
         return None, "this decoder says all tokens at once: what it says does not depend on what it said before"
-    if run.model.features is not None:
-        return None, "what this task tells its decoder of the prefix is defined for legal prefixes alone"
     answered = own_tokens(predictions)
     if len(answered) < 2:
         return None, "fewer than two answers have tokens of one search"
     longest = run.config.batch.longest
-    return tried(lambda: exposure(run.model, run.codecs, answered, longest=longest, metric=metric))
+    measured = metric if all(spells_itself(run.codecs, one) for one in answered) else None
+    return tried(
+        lambda: exposure(run.model, run.codecs, answered, longest=longest, metric=measured, ruled=run.rule is not None)
+    )
 
 
 def same_answer(run: StoredRun, output: str, target: object) -> bool:
@@ -82,7 +83,9 @@ def same_answer(run: StoredRun, output: str, target: object) -> bool:
     return mine is not None and mine == form(right)
 
 
-def calibrated(run: StoredRun, predictions: Sequence[Prediction], split: str) -> tuple[Calibrated | None, str]:
+def calibrated(
+    run: StoredRun, predictions: Sequence[Prediction], split: str, metric: Metric | None = None
+) -> tuple[Calibrated | None, str]:
     """On dev the temperature is fitted on every second record and judged on the others; elsewhere the run's own is judged."""
     kept = kept_temperature(run.folder) if split != "dev" else None
     fitted, judged = ([], list(predictions)) if kept else (predictions[::2], predictions[1::2])
@@ -102,7 +105,7 @@ def calibrated(run: StoredRun, predictions: Sequence[Prediction], split: str) ->
             for found in (forced(run.model, run.codecs, records, longest=longest, temperature=t) for t in temperatures)
         ]
         answered = own_tokens(judged)
-        whole, coverage = None, ()
+        whole, coverage, worth = None, (), ()
         if len(answered) == len(judged):
             ids = [list(one.hypotheses[0].tokens) for one in answered]
             right = np.array([same_answer(run, one.output, one.record.target) for one in answered], float)
@@ -113,10 +116,11 @@ def calibrated(run: StoredRun, predictions: Sequence[Prediction], split: str) ->
             sure = [np.exp([one.total for one in found]) for found in said]
             mean = np.exp([one.total / len(one.logp) for one in said[1]])
             whole = (reliability(sure[0], right), reliability(sure[1], right))
-            coverage = (
-                ("by the answer's probability", *risk_coverage(sure[1], 1 - right)),
-                ("by its mean per token", *risk_coverage(mean, 1 - right)),
-            )
+            orders = (("by the answer's probability", sure[1]), ("by its mean per token", mean))
+            coverage = tuple((name, *risk_coverage(by, 1 - right)) for name, by in orders)
+            if metric is not None:
+                rows, value = metric.statistics(judged), metric.score
+                worth = tuple((name, *by_coverage(by, lambda some: value(rows[some]))) for name, by in orders)
         return Calibrated(
             temperature,
             len(fitted),
@@ -126,6 +130,8 @@ def calibrated(run: StoredRun, predictions: Sequence[Prediction], split: str) ->
             "" if whole else "not all answers have tokens of one search",
             coverage,
             run.config.train.label_smoothing,
+            "" if metric is None else metric.name,
+            worth,
         )
 
     return tried(measure)

@@ -303,15 +303,23 @@ def asked(run: StoredRun, seen: Seen, seconds: float) -> list[Section]:
     looked, no_attention = attentions(run, seen.predictions)
     first = next(iter(seen.scores.values())).metric
     exposed_, no_exposure = exposed(run, seen.predictions, first)
-    calibrated_, no_calibration = calibrated(run, seen.predictions, seen.split)
+    calibrated_, no_calibration = calibrated(run, seen.predictions, seen.split, first)
     some = seen.predictions[:SEARCHED]
-    rows, note, no_search = beams(run, some, first, seconds)
+    found = beams(run, some, first, seconds)
     return [
         attention_section(looked, no_attention),
         entropy_section(looked, no_attention),
         exposure_section(exposed_, no_exposure),
         calibration_section(calibrated_, no_calibration),
-        search_section(rows, first.name, len(some), note, no_search),
+        search_section(
+            found.rows,
+            first.name,
+            len(some),
+            found.note,
+            found.missing,
+            exact=found.exact,
+            no_exact=found.no_exact,
+        ),
     ]
 
 

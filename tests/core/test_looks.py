@@ -241,6 +241,11 @@ def test_a_notebook_sees_answers_and_gets_figures(run: Path) -> None:
         assert len(drawn.axes) == 1
     head = first.figure(1, 0)
     assert "layer 2, head 1" in head.axes[0].get_title()
+    shows = getattr(head, "_repr_png_", None)
+    assert shows is not None, "a notebook in which nobody imported pyplot shows it too"
+    assert shows()[:4] == b"\x89PNG"
+    assert first.attention is not None
+    assert first.attention._repr_html_().startswith("<svg")
     shown = answers._repr_html_()
     assert "&lt;b&gt;" in shown
     assert "<script" not in shown
@@ -255,8 +260,9 @@ def test_what_beams_found_is_told_in_order(run: Path) -> None:
     records = [Record(str(n), text, text[::-1]) for n, text in enumerate(("ab", "cab", "bca", "acbc"))]
     metric = TOY.metrics(stored.config.task)[0]
     predictions = [Prediction(one, ()) for one in records]
-    rows, note, missing = beams(stored, predictions, metric, 1e9)
-    assert (note, missing) == ("", "")
+    found = beams(stored, predictions, metric, 1e9)
+    rows = found.rows
+    assert (found.note, found.missing, found.no_exact) == ("", "", "")
     assert [one.beams for one in rows] == list(BEAMS)
     assert rows[-1].worse == 0.0
     assert rows[0].distinct == 1.0
@@ -266,9 +272,11 @@ def test_what_beams_found_is_told_in_order(run: Path) -> None:
         assert one.probable == one.length
         assert one.below is not None
         assert one.worse + 1e-9 >= 0
-    few, note, _ = beams(stored, predictions, metric, 0.0)
-    assert [one.beams for one in few] == [1]
-    assert "Beams of 2, 4, 8, 16, 32 were not tried" in note
+    assert found.exact is not None
+    assert list(found.exact.missed) == sorted(found.exact.missed, reverse=True), "wider beams miss less"
+    few = beams(stored, predictions, metric, 0.0)
+    assert [one.beams for one in few.rows] == [1]
+    assert "Beams of 2, 4, 8, 16, 32 were not tried" in few.note
 
 
 def test_measures_of_answers() -> None:

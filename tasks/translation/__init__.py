@@ -3,6 +3,7 @@
 from core.data.text_noise import text_noises
 from core.task import Task
 from tasks.translation.baselines import copy, translation_memory
+from tasks.translation.binning import form, placeholders
 from tasks.translation.codec import augment, codecs
 from tasks.translation.data import PLACEHOLDER, TranslationConfig, homeassistant, toy_phrases
 from tasks.translation.debian import debian, libreoffice
@@ -34,4 +35,5 @@ TASK = Task(
     utility=alike,
     baselines={"copy": copy, "translation-memory": translation_memory},
     formats=FORMATS,
+    bins={"form": form, "placeholders": placeholders},
 )

@@ -376,3 +376,19 @@ def test_bpe_dropout_segments_anew_and_spells_the_same() -> None:
     assert {made.target.decode(ids) for ids in seen} == {records[7].target}
     with pytest.raises(Impossible, match="it needs subwords = 'bpe'"):
         TranslationConfig(bpe_dropout=0.1, subwords="unigram")
+
+
+@pytest.mark.parametrize(
+    ("source", "form", "placeholders"),
+    [
+        ("Turn on the lamp.", "sentence", "without"),
+        ("Turn on {name}?", "sentence", "with placeholders"),
+        ("Living room lamp", "title or label", "without"),
+        ("He said “no.” ", "sentence", "without"),
+        ("打开灯。", "sentence", "without"),
+        ("{count} (of {total})", "title or label", "with placeholders"),
+    ],
+)
+def test_texts_are_told_apart_by_what_they_are(source: str, form: str, placeholders: str) -> None:
+    record = Record("1", source)
+    assert {name: bin_of(record) for name, bin_of in TASK.bins.items()} == {"form": form, "placeholders": placeholders}

@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from core.data.config import DataConfig
 from core.jail import Call, Jail, Job, NoJail, Value, jail, worker
+from tasks.code_synthesis import TASK
 
 ROOT = Path(__file__).parents[2]
+WRITTEN = 700
 Case = tuple[str, tuple[str, ...]]
 """A program and its calls."""
 
@@ -162,6 +165,12 @@ def imports() -> list[Case]:
     return [(f"import {name}", (f"{name}.__name__",)) for name in there]
 
 
+def written() -> list[Case]:
+    """What the task of writing code teaches: its programs, with the calls that test them."""
+    made = TASK.sources["synthetic"](TASK.config(programs=WRITTEN), DataConfig(), "train")
+    return [(one.target, tuple(call for call, _ in one.meta["tests"])) for one in made]
+
+
 def test_some_are_not_disturbed(cell: Jail) -> None:
     assert disturbed(cell, PROGRAMS[:4] + PROGRAMS[-8:-4]) == []
 
@@ -175,12 +184,12 @@ def test_what_a_program_says_is_heard(cell: Jail, program: str, heard: str, said
 @pytest.mark.slow
 @pytest.mark.parametrize("tier", worker.TIERS)
 def test_none_is_disturbed(tier: worker.Tier) -> None:
-    cases = PROGRAMS + sums() + imports()
+    cases = PROGRAMS + sums() + imports() + written()
     try:
         cell = jail(seconds=30, workers=2, tiers=[tier])
     except NoJail as refusal:
         pytest.skip(str(refusal))
     with cell:
         assert disturbed(cell, cases) == []
-    assert len(cases) > 300
+    assert len(cases) >= 1000
     print(f"{tier}: {len(cases)} harmless programs")

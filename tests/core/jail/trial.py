@@ -3,7 +3,7 @@
 The attacks are in attacks/, a file a class, with prelude.txt before each. What they may aim at is planted here and named to them in
 capitals: SECRET (a file), LINK (a link whose target is the secret), WORLD (a folder anyone may write to), PORT, PORT6, UDP, UNIX,
 ABSTRACT (listening sockets), GRADER and BYSTANDER (processes). Signals to all go by SIGURG, which does no harm where a jail has a hole.
-Each prints `tried` before it attacks, so that a typing error is no containment.
+Each prints `tried` before it attacks, so that a typing error is no containment, and `BREACH` where a call that must fail does not.
 
 A script of its own, so that it can be started as another user by an interpreter without pytest:
 `python trial.py ROOT TIER quick|full` prints JSON: the class of each breach and what was seen, none if the jail holds;
@@ -49,6 +49,17 @@ QUICK = {
     "output": (0, 1, 3),
     "huge": (0, 1, 2),
     "forged": (0, 1, 4, 6, 9, 12),
+    "deletions": (13,),
+    "daemons": (16,),
+    "environment": (4,),
+    "descriptors": (13,),
+    "namespaces": (3,),
+    "kernel": (2,),
+    "privileges": (17,),
+    "signals": (7,),
+    "limits": (2,),
+    "disk": (1,),
+    "tamper": (5, 20),
 }
 """Of each class some, for every run of the tests."""
 BITING = {
@@ -58,6 +69,8 @@ BITING = {
     "escape": (6,),
 }
 """What may be tried without a jail, since it aims at nothing but what is planted: there the trial must see a breach."""
+ASKED = ("forged", "huge", "tamper")
+"""Classes that are asked for an answer; it must not be taken for the right one."""
 SECONDS, MEMORY_MIB, OUTPUT_KIB, WORKERS = 0.7, 256, 64, 2
 MOST_THREADS = 130
 AGAIN = 12
@@ -225,6 +238,8 @@ def judged(kind: str, outcome: Outcome, canary: str) -> tuple[list[str], list[st
     late: list[str] = []
     if any(form in said(outcome) for form in (canary, repr(canary.encode()), canary[7:])):
         faults.append("the secret left the jail")
+    if any(line.startswith("BREACH") for line in outcome.stdout.splitlines()):
+        faults.append(f"a call that must fail did not: {outcome.stdout[:400]}")
     if "tried" not in outcome.stdout:
         late.append(f"the attack was not made: {outcome.why} {outcome.error}")
     if "NameError" in outcome.error or "SyntaxError" in outcome.error or "TypeError" in outcome.error:
@@ -260,7 +275,7 @@ def trial(tier: str, extent: str) -> dict[str, object]:
             for kind, programs in ATTACKS.items():
                 chosen = [programs[index] for index in QUICK[kind]] if extent == "quick" else programs
                 count += len(chosen)
-                calls = (Call("answer()"),) if kind in ("forged", "huge") else ()
+                calls = (Call("answer()"),) if kind in ASKED else ()
                 census = Census(spared)
                 census.start()
                 outcomes = cell.run_many([Job(f"{world.names()}\n{program}", calls) for program in chosen])

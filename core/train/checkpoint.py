@@ -27,6 +27,8 @@ from torch import Tensor
 from core.errors import DataError
 
 FORMAT = 1
+LONGEST_LIST = 1 << 24
+"""Bytes of a manifest."""
 JSON_FILES = ("config.json", "codecs.json", "trainer.json")
 
 
@@ -155,9 +157,9 @@ def verified(folder: Path) -> dict[str, bytes]:
         raise DataError(f"{folder / 'manifest.json'} is corrupt: it is no list of the files of a checkpoint")
     files: dict[str, bytes] = {}
     for name, entry in entries.items():
-        if Path(name).name != name or name in ("", ".", ".."):
+        if Path(name).name != name or name in ("", ".", "..") or not name.isprintable():
             raise DataError(f"{folder / 'manifest.json'} is corrupt: {name!r} is no file name")
-        content = read_bytes(folder / name)
+        content = read_bytes(folder / name, size_of(entry))
         if entry != {"sha256": digest(content), "bytes": len(content)}:
             raise DataError(
                 f"{folder / name} is corrupt: its {len(content):,} bytes are not those that the manifest lists"
@@ -238,14 +240,29 @@ def parse_json(path: Path, content: bytes) -> dict[str, Any]:
     return tree
 
 
-def read_bytes(path: Path) -> bytes:
-    """A regular file's content; links are not followed, pipes not waited for."""
+def size_of(entry: Any) -> int:
+    """What a manifest says of a file; -1 where it says nothing that can be."""
+    size: Any = entry.get("bytes") if isinstance(entry, dict) else None  # pyright: ignore[reportUnknownMemberType]
+    return size if type(size) is int else -1
+
+
+def read_bytes(path: Path, size: int | None = None) -> bytes:
+    """A regular file's content; links are not followed, pipes not waited for, and nothing is read of a file of another size."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
+            told = os.fstat(handle)
+            if not stat.S_ISREG(told.st_mode):
                 raise DataError(f"{path} is corrupt: not a regular file")
-            return file.read()
+            if told.st_size > LONGEST_LIST if size is None else told.st_size != size:
+                raise DataError(
+                    f"{path} is corrupt: its {told.st_size:,} bytes are not those that the manifest lists"
+                    if size is not None
+                    else f"{path} is corrupt: {told.st_size:,} bytes; a list of files has at most {LONGEST_LIST:,}"
+                )
+            return file.read(told.st_size + 1)
+    except MemoryError:
+        raise DataError(f"{path}: more than this machine's memory holds") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is corrupt or missing: {getattr(error, 'strerror', None) or error}") from None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.leaderboard.arrays import pack, unpack
 from benchmarks.leaderboard.store import NEEDED, read_result
@@ -21,6 +22,7 @@ from core.config_toml import lines_of, load, parse_file
 from core.data import lines
 from core.errors import ConfigError, DataError
 from core.settings import run_config
+from core.train.checkpoint import Checkpoint, as_json, read_checkpoint, write_checkpoint
 from tasks import TASKS
 
 
@@ -140,3 +142,38 @@ def test_a_result_with_what_is_no_number_is_refused(number: str, tmp_path: Path)
     path.write_text(json.dumps(dict.fromkeys(NEEDED, 1)).replace('"cost": 1', f'"cost": {number}'))
     with pytest.raises(DataError, match=r"result\.json: "):
         read_result(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A checkpoint of one number."""
+    write_checkpoint(tmp_path / "last", Checkpoint({}, {}, {"a": torch.ones(1)}, {}, {"step": 1}))
+    return tmp_path / "last"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "weights.safetensors", "codecs.json"])
+def test_a_file_of_a_terabyte_that_takes_no_room_is_not_read(folder: Path, name: str) -> None:
+    with (folder / name).open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(DataError, match=rf"{name} is corrupt: .*1,099,511,627,776 bytes"):
+        read_checkpoint(folder)
+
+
+def test_a_manifest_that_promises_a_terabyte_is_refused(folder: Path) -> None:
+    with (folder / "weights.safetensors").open("r+b") as file:
+        file.truncate(1 << 40)
+    listed = json.loads((folder / "manifest.json").read_text())
+    listed["files"]["weights.safetensors"]["bytes"] = 1 << 40
+    (folder / "manifest.json").write_bytes(as_json(listed))
+    with pytest.raises(DataError, match="memory"):
+        read_checkpoint(folder)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "\u202e", "../x", "\0"])
+def test_a_name_in_a_manifest_cannot_write_to_a_terminal(folder: Path, name: str) -> None:
+    listed = json.loads((folder / "manifest.json").read_text())
+    listed["files"][name] = listed["files"]["config.json"]
+    (folder / "manifest.json").write_bytes(as_json(listed))
+    with pytest.raises(DataError, match="is no file name") as refusal:
+        read_checkpoint(folder)
+    assert str(refusal.value).isprintable()

@@ -56,6 +56,8 @@ class TrainArguments:
     show: bool
     dry_run: bool
     config_path: Path | None
+    force: tuple[str, ...] = ()
+    """Fields that may have changed since the run was saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,10 @@ def train_arguments(task: Task[Any], words: Words) -> TrainArguments:
         path = given or default_config(task)
         config = load(kind, path, overrides)
         refuse_idle(config)
-    return TrainArguments(config, run, resume, asked, words.on("--dry-run"), path)
+    force = tuple(one.strip() for one in words.flags.get("--force", "").split(",") if one.strip())
+    if force and not resume:
+        raise ConfigError("--force goes with --resume: nothing has changed of a run that begins")
+    return TrainArguments(config, run, resume, asked, words.on("--dry-run"), path, force)
 
 
 def evaluate(task: Task[Any], words: Words) -> int:
@@ -214,6 +219,7 @@ VERBS: dict[str, Verb] = {
         (
             Flag("--run", "the run folder; default: a new one under runs/", "DIR"),
             Flag("--resume", "go on with --run, else with the newest unfinished run"),
+            Flag("--force", "with --resume: go on though these have changed: threads,data.train,train.lr", "FIELDS"),
             Flag("--show", "print the resolved config and where each value came from"),
             Flag("--dry-run", "build everything, try one step, say what it would cost"),
         ),

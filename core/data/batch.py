@@ -59,6 +59,22 @@ class Batch:
     def size(self) -> int:
         return self.source.shape[0]
 
+    def rows(self, rows_B: Tensor) -> Batch:
+        """The given records only, in as wide a rectangle."""
+        copy = self.copy
+        if copy is not None:
+            words = tuple(copy.words[row] for row in rows_B.tolist())
+            copy = CopyMap(copy.extended_BS[rows_B], words)
+        target = self.target[rows_B]
+        return Batch(
+            self.source[rows_B],
+            self.layout.rows(rows_B),
+            target,
+            tuple(self.index[row] for row in rows_B.tolist()),
+            int((target[:, 1:] != PAD).sum()),
+            copy,
+        )
+
     def to(self, device: torch.device) -> Batch:
         if self.source.device == device:
             return self

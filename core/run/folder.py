@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, DataError
+from core.train.durable import made, not_saved, sync_folder, write_synced
 from core.train.lock import NAME as LOCK
+from core.train.lock import alone
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,11 @@ class RunFolder:
         return self.checkpoints / "best"
 
     @property
+    def good(self) -> Path:
+        """With `train.nonfinite = "rollback"`: weights to go back to."""
+        return self.checkpoints / "good"
+
+    @property
     def finished(self) -> bool:
         return bool(self.metrics.is_file() and read_json(self.metrics).get("finished"))
 
@@ -77,13 +88,22 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """All of it or nothing: written beside, then renamed. A pipe or a device is written to, never replaced."""
+    """All of it or nothing, power cuts included: written beside, then renamed. A pipe or a device is written to, never replaced."""
     if is_stream(path):
         path.write_text(text, encoding="utf-8")
         return
     beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    content = text.encode("utf-8")
+    try:
+        write_synced(beside, content)
+        beside.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        if error.errno not in FULL:
+            raise
+        raise not_saved(path, len(content), error) from None
 
 
 def is_stream(path: Path) -> bool:
@@ -108,19 +128,22 @@ def claimed(folder: RunFolder, *, named: bool) -> RunFolder:
     for number in range(1, 1000):
         path = folder.path if number == 1 else folder.path.with_name(f"{folder.path.name}-{number}")
         try:
-            path.mkdir(parents=True)
+            made(path.parent)
+            path.mkdir()
+            sync_folder(path.parent)
         except FileExistsError:
             if not named:
                 continue
             if not empty(path):
-                raise ConfigError(f"--run {path}: another run has begun there in the meantime") from None
+                with alone(path):  # which says who it is, if it still trains
+                    raise ConfigError(f"--run {path}: another run has begun there in the meantime") from None
         return RunFolder(path)
     raise ConfigError(f"{folder.path}: a thousand runs of this name; name another folder with --run")
 
 
 def empty(path: Path) -> bool:
-    """Nothing there but a lock, which a training that was killed before its first line leaves behind."""
-    return all(one.name == LOCK for one in path.iterdir())
+    """Nothing there but what a training leaves behind that was killed before it had written its config."""
+    return all(one.name in (LOCK, ".config.toml.new") for one in path.iterdir())
 
 
 def newest_unfinished(runs: Path, task: str) -> RunFolder:

@@ -10,49 +10,50 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from core.codec.store import load_codecs
 from core.config_text import to_toml
-from core.config_toml import load
-from core.config_tree import differences
+from core.data.encode import place
 from core.data.stream import TrainBatches
-from core.errors import ConfigError, Interrupted
+from core.errors import DataError, Interrupted
 from core.record import Prediction, Record
 from core.run.answering import Answerer, Stopped
 from core.run.card import card
 from core.run.confidence import keep_temperature
 from core.run.costs import cost_of
 from core.run.dry import dry_run
-from core.run.folder import (
-    RunFolder,
-    claimed,
-    empty,
-    existing_run,
-    new_run,
-    newest_unfinished,
-    read_json,
-    write_json,
-    write_text,
-)
+from core.run.folder import RunFolder, claimed, read_json, write_json, write_text
 from core.run.forgetting import after, before, told
 from core.run.mixing import mixed_facts
 from core.run.origin import Origin, begin, counted, origin_of, sizes
 from core.run.prepared import TrainingData, choose_device, make_model, make_rule, source_name, training_data
 from core.run.progress import progress_bar
 from core.run.reporting import report_early
-from core.run.saving import save
+from core.run.resuming import (
+    Change,
+    config_changes,
+    data_changes,
+    data_facts,
+    forced_facts,
+    machine_changes,
+    open_run,
+    refuse,
+    refuse_unknown,
+    vocabulary,
+    vocabulary_changes,
+)
+from core.run.saving import Saver, checkpoint_of
 from core.run.scoring import Score, score, table
 from core.run.stored import teacher_of
-from core.run.varying import dictionary
 from core.run.watched import watched_records
-from core.settings import RunConfig, run_config
+from core.settings import RunConfig
 from core.task import Metric, Task
-from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, sweep
-from core.train.environment import check_resume, describe
+from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, sweep, write_checkpoint
+from core.train.durable import made
+from core.train.environment import describe
 from core.train.lock import alone
 from core.train.log import Log
 from core.train.published import say, take_encoder
@@ -63,7 +64,6 @@ from core.train.trainer import Trainer, choose_precision
 if TYPE_CHECKING:
     from core.cli import TrainArguments
 
-RUNS = Path("runs")
 Judge = Callable[[int, float], bool]
 """(step, the first metric on dev, the higher the better) -> whether it is worth going on."""
 
@@ -71,6 +71,7 @@ Judge = Callable[[int, float], bool]
 def train(task: Task[Any], arguments: TrainArguments, *, judge: Judge | None = None) -> int:
     """Train, or go on training, or show what would be trained. Where `judge` says no, it ends as SIGUSR1 would have it end."""
     folder, cfg, going_on = open_run(task, arguments)
+    refuse_unknown(arguments.force, cfg)
     if folder.finished:
         print(f"{folder.path} is finished: nothing to resume. Evaluate it, or train a new run", file=sys.stderr)
         return 0
@@ -85,7 +86,7 @@ def train(task: Task[Any], arguments: TrainArguments, *, judge: Judge | None = N
             held.enter_context(alone(folder.path))
             sweep(folder.checkpoints)
             stored = read_checkpoint(folder.last)
-        training = prepared(task, cfg, folder, device, stored)
+        training = prepared(task, cfg, folder, device, stored, arguments.force)
         if not going_on:  # nothing is written before all of it could be built
             training.folder = claimed(folder, named=arguments.run is not None)
             held.enter_context(alone(training.folder.path))
@@ -95,52 +96,30 @@ def train(task: Task[Any], arguments: TrainArguments, *, judge: Judge | None = N
 
 
 def prepared(
-    task: Task[Any], cfg: RunConfig, folder: RunFolder, device: torch.device, stored: Checkpoint | None
+    task: Task[Any],
+    cfg: RunConfig,
+    folder: RunFolder,
+    device: torch.device,
+    stored: Checkpoint | None,
+    forced: Sequence[str],
 ) -> Training:
-    """Data, model and state; refused where an exact resume is not possible."""
+    """Data, model and state; refused where an exact resume is not possible, unless that is forced."""
     facts = describe(device, choose_precision(cfg.train.precision, device))
-    if stored is not None and (changed := check_resume(stored.facts["environment"], facts)):
-        raise ConfigError(f"{folder.path}: an exact resume needs the same machine: {'; '.join(changed)}")
+    changes: list[Change] = []
+    if stored is not None:
+        changes = [*config_changes(stored, cfg), *machine_changes(stored.facts["environment"], facts)]
+        refuse(folder.path, changes, forced)
     origin = origin_of(task, cfg) if stored is None else None
     codecs = load_codecs(stored.codecs, task.codec_types) if stored else origin.codecs(task, cfg) if origin else None
     data = training_data(task, cfg, codecs)
-    if stored is not None and stored.facts["data"] != data_facts(task, cfg, data):
-        old, new = stored.facts["data"], data_facts(task, cfg, data)
-        said = "; ".join(f"{name}: {old.get(name)} -> {new[name]}" for name in new if old.get(name) != new[name])
-        raise ConfigError(f"{folder.path}: the data has changed since it was saved: {said}")
+    if stored is not None:
+        changes += data_changes(stored.facts["data"], data_facts(task, cfg, data))
+        changes += vocabulary_changes(stored, data.codecs)
+        refuse(folder.path, changes, forced)
+    for one in changes:
+        print(f"warning: {one}, as forced: from here on this is not the run that it would have been", file=sys.stderr)
+    facts["forced"] = forced_facts(stored, changes)
     return Training(task, cfg, folder, data, device, facts, stored, origin)
-
-
-def open_run(task: Task[Any], arguments: TrainArguments) -> tuple[RunFolder, RunConfig, bool]:
-    """The folder, its config, and whether something may be there already."""
-    given = arguments.config
-    if arguments.run is None and not arguments.resume:
-        assert given is not None
-        label = arguments.config_path.stem if arguments.config_path else "default"
-        return new_run(RUNS, task.name, label), given.config, False
-    folder = RunFolder(arguments.run) if arguments.run else newest_unfinished(RUNS, task.name)
-    if folder.path.exists() and not folder.path.is_dir():
-        raise ConfigError(f"--run {folder.path}: not a folder")
-    taken = folder.path.is_dir() and not empty(folder.path)
-    if taken and not arguments.resume:
-        raise ConfigError(f"--run {folder.path}: not empty; add --resume to go on with it, or name another folder")
-    if not taken or not folder.config.is_file():  # --resume with nothing there yet: from the start
-        if taken:
-            existing_run(folder.path)
-        if given is None:
-            raise ConfigError(f"--resume: {folder.path} holds no run yet, so name a CONFIG to start it")
-        return folder, given.config, False
-    stored = load(run_config(task.config), folder.config, ()).config
-    if given is not None and (changed := differences(stored, given.config)):
-        said = "; ".join(f"{key}: {old!r} -> {new!r}" for key, old, new in changed)
-        raise ConfigError(f"--resume: the config differs from {folder.config}: {said}")
-    return folder, stored, True
-
-
-def data_facts(task: Task[Any], cfg: RunConfig, data: TrainingData) -> dict[str, Any]:
-    """What identifies the data of a run."""
-    found = {"source": source_name(task, cfg), "train": data.train.sha256, "dev": data.dev.sha256}
-    return found | ({"synonyms": dictionary(cfg).sha256} if cfg.train.synonyms else {})
 
 
 class Training:
@@ -175,8 +154,18 @@ class Training:
             cost = cost_of(self.metrics[0], data.encoded.records, data.codecs)
             risk = Risk(cost, cfg.search, cfg.train.risk_samples, self.rule)
         self.trainer = Trainer(
-            self.model, batches, cfg.train, seed=cfg.seed, device=device, rule=self.rule, teacher=teacher, risk=risk
+            self.model,
+            batches,
+            cfg.train,
+            seed=cfg.seed,
+            device=device,
+            rule=self.rule,
+            teacher=teacher,
+            risk=risk,
+            name=lambda row: place(data.encoded.records[row]),
         )
+        if cfg.train.nonfinite == "rollback":
+            self.trainer.good = self
         self.watched = watched_records(data.dev.records, cfg.train.evaluate_records)
         self.started = time.time()
         self.judge: Judge | None = None
@@ -192,13 +181,17 @@ class Training:
         begun = {"from_step": self.trainer.step, "evaluated": self.trainer.evaluated}
         with StopSignals() as signals, Log(self.folder.log, self.cfg.train, **begun) as log:
             self.signals, self.log = signals, log
+            self.saver = Saver(log.say, self.cfg.save.shard_mib)
             outcome = self.trainer.fit(
                 log=log.training,
                 evaluate=self.evaluate,
                 save=self.save_last,
                 save_every=self.cfg.save.every,
                 stop=signals.received,
+                warn=log.left_out,
             )
+            if self.saver.missed is not None:  # to end now would lose what was learned since the last save
+                raise self.saver.missed
             if outcome.signal is not None:
                 print(f"\nsaved at step {self.trainer.step}; go on with: {self.resume_command()}", file=sys.stderr)
                 raise Interrupted(outcome.signal)
@@ -206,8 +199,8 @@ class Training:
 
     def begin(self) -> None:
         """The folder and its records, written before the first step; what a newcomer wants to know, said."""
-        self.folder.checkpoints.mkdir(parents=True, exist_ok=True)
-        write_text(self.folder.config, to_toml(self.cfg))
+        write_text(self.folder.config, to_toml(self.cfg))  # first: without it nobody knows the folder for a run
+        made(self.folder.checkpoints)
         refused = [one for split in (self.data.train, self.data.dev) for one in split.refused]
         if refused and self.cfg.data.bad == "quarantine":
             lines = (json.dumps({"error": one.message, "raw": one.raw}, ensure_ascii=False) for one in refused)
@@ -246,7 +239,7 @@ class Training:
             begun["forgetting"] = found
             print(told(found), file=sys.stderr)
         self.origin = None
-        self.save_last(self.trainer)
+        write_checkpoint(self.folder.last, self.checkpoint(None), shard_mib=self.cfg.save.shard_mib)
 
     def evaluate(self, trainer: Trainer) -> float | None:
         """Decode the watched part of dev with the averaged weights; the first metric, or None if a signal came between."""
@@ -264,7 +257,7 @@ class Training:
             best = trainer.is_best(value)
             trainer.note(value)
             if best:
-                self.save(self.folder.best, first)
+                self.saver.hold(self.folder.best, self.checkpoint(first))
         if self.judge is not None and not self.judge(trainer.step, value):
             self.signals.ask(signal.SIGUSR1)
         return value
@@ -282,24 +275,37 @@ class Training:
             except Stopped:
                 return None
 
-    def save_last(self, trainer: Trainer) -> None:
-        """The raw weights and all that an exact resume needs."""
-        self.save(self.folder.last, None)
+    def save_last(self, trainer: Trainer) -> bool:
+        """The raw weights and all that an exact resume needs; False where there was no room."""
+        return self.saver.save(self.folder.last, self.checkpoint(None), before=self.log.settle)
 
-    def save(self, path: Path, first: Score | None) -> None:
-        """A checkpoint; `first` is the score that made it the best."""
-        save(
-            path,
+    def checkpoint(self, first: Score | None) -> Checkpoint:
+        """Of now; `first` is the score that made it the best."""
+        return checkpoint_of(
             task=self.task.name,
             config=self.cfg,
             codecs=self.data.codecs,
             model=self.model,
             trainer=self.trainer,
+            score=None if first is None else {first.metric.name: first.value},
             environment=self.facts,
             data=data_facts(self.task, self.cfg, self.data),
+            vocabulary=vocabulary(self.data.codecs),
             begun=self.begun,
-            score=None if first is None else {first.metric.name: first.value},
         )
+
+    def keep(self, trainer: Trainer) -> None:
+        """Weights to go back to."""
+        self.saver.hold(self.folder.good, self.checkpoint(None))
+
+    def back(self, trainer: Trainer) -> int:
+        """Go back to them."""
+        good = self.saver.due.get(self.folder.good) or read_checkpoint(self.folder.good)
+        if good is None:
+            raise DataError(f"{self.folder.good}: is gone; nothing to go back to")
+        put_weights(self.model, good.weights, str(self.folder.good))
+        trainer.relearn(good.trainer)
+        return good.step
 
     def finish(self, reason: str) -> None:
         """Score the best weights on dev, or the part of it that is asked for, with intervals; then the run is whole."""

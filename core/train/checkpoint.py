@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import stat
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from core.errors import DataError
+from core.train.durable import made, not_saved, sync_folder, write_synced
 
 FORMAT = 1
 LONGEST_LIST = 1 << 24
@@ -49,7 +49,7 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint, *, shard_mib: int = 0) -> None:
-    """Replace `path` by this checkpoint, whole or not at all."""
+    """Replace `path` by this checkpoint, whole or not at all; NotSaved where it cannot be."""
     files: dict[str, bytes] = {
         "config.json": as_json(checkpoint.config),
         "codecs.json": as_json(checkpoint.codecs),
@@ -61,24 +61,26 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, *, shard_mib: int = 0) 
         "format": FORMAT,
         "files": {name: {"sha256": digest(files[name]), "bytes": len(files[name])} for name in sorted(files)},
     }
+    files["manifest.json"] = as_json(manifest)
     new, old = path.with_name(path.name + ".new"), path.with_name(path.name + ".old")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(new, ignore_errors=True)
     try:
+        made(path.parent)
+        shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
-        for name, content in {**files, "manifest.json": as_json(manifest)}.items():
+        for name, content in files.items():
             write_synced(new / name, content)
         sync_folder(new)
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            path.rename(old)
+        new.rename(path)
+        sync_folder(path.parent)
     except OSError as error:
+        if old.exists() and not path.exists():
+            with suppress(OSError):
+                old.rename(path)
         shutil.rmtree(new, ignore_errors=True)
-        need = sum(len(content) for content in files.values())
-        free = shutil.disk_usage(path.parent).free
-        raise DataError(f"{path}: not saved: {error.strerror}; {need:,} bytes needed, {free:,} free") from None
-    if path.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        path.rename(old)
-    new.rename(path)
-    sync_folder(path.parent)
+        raise not_saved(path, sum(map(len, files.values())), error) from None
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -265,25 +267,6 @@ def read_bytes(path: Path, size: int | None = None) -> bytes:
         raise DataError(f"{path}: more than this machine's memory holds") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is corrupt or missing: {getattr(error, 'strerror', None) or error}") from None
-
-
-def write_synced(path: Path, content: bytes) -> None:
-    """On the disk when it returns."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(path: Path) -> None:
-    """The names in it, too."""
-    if sys.platform == "win32":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def digest(content: bytes) -> str:

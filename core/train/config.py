@@ -73,6 +73,10 @@ class TrainConfig:
     else of a recurrent decoder's."""
     clip: NotNegative = 1.0
     """Largest gradient norm; 0 does not clip."""
+    nonfinite: Literal["raise", "skip", "rollback"] = "raise"
+    """What to do at a loss or a gradient that is no number: end (exit code 4); leave the update out; or leave it out and take up the
+    weights, averages and moments of the last multiple of `save.every` again. Steps and data go on either way, and log.jsonl names
+    the step, the records and the first bad module; the third such step in a row ends the run."""
     weight_decay: NotNegative = 0.01
     """On matrices only."""
     beta1: Dropout = 0.9

@@ -16,8 +16,6 @@ LIBRARIES = (
     *("sacrebleu", "rouge-score", "torchaudio", "soundfile", "jiwer", "biopython", "msasim", "rdkit"),
 )
 """Whatever of these is installed is named with a run: any of them may change data or scores."""
-EXACT = ("threads", "cpu capability", "device", "precision")
-"""Facts that an exact resume needs equal, besides torch's version."""
 
 
 def describe(device: torch.device, precision: str) -> dict[str, Any]:
@@ -63,10 +61,3 @@ def hardware() -> str:
     except (OSError, ValueError):
         memory = ""
     return f"{model}, {os.cpu_count()} cores{memory}"
-
-
-def check_resume(stored: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What has changed that would make a resume inexact, as `field: old -> new`."""
-    changed = [f"{name}: {stored.get(name)} -> {now.get(name)}" for name in EXACT if stored.get(name) != now.get(name)]
-    old, new = stored.get("versions", {}).get("torch"), now["versions"].get("torch")
-    return [*changed, *([f"torch: {old} -> {new}"] if old != new else [])]

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from core.errors import Diverged
-
 MOST = 256
 """So many steps at most go unlooked at where looking waits for the device."""
+IN_A_ROW = 3
+"""So many steps without a number, one after the other, are no bad luck."""
+
+
+class NoNumber(Exception):
+    """What was found of which step."""
+
+    def __init__(self, step: int, rows: Sequence[int], loss: float, norm: float) -> None:
+        super().__init__(step)
+        self.step, self.rows, self.loss, self.norm = step, rows, loss, norm
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A step whose update was not made."""
+
+    step: int
+    records: tuple[str, ...]
+    """Their places, or keys: those that have no loss by themselves, else all of the step."""
+    where: str
+    """Which module it began in, in words."""
+    back_to: int | None
+    """The step whose weights were taken up again, if any."""
 
 
 class Watch:
     """Keeps the last steps' loss and norm on their device until someone looks."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.waits = device.type != "cpu"
+    def __init__(self, device: torch.device, *, at_once: bool = False) -> None:
+        self.waits = device.type != "cpu" and not at_once
         self.seen: list[tuple[int, Sequence[int], Tensor]] = []
 
     def note(self, step: int, *, loss: Tensor, norm: Tensor, rows: Sequence[int]) -> None:
@@ -28,15 +50,21 @@ class Watch:
             self.look()
 
     def look(self) -> None:
-        """Raise for the first step whose loss or gradient is no number; this waits for the device."""
+        """Raise NoNumber for the first step whose loss or gradient is none; this waits for the device."""
         if not self.seen:
             return
         seen, self.seen = self.seen, []
         values: list[list[float]] = torch.stack([pair for _, _, pair in seen]).tolist()
         for (step, rows, _), (loss, norm) in zip(seen, values, strict=True):
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                more = f" and {len(rows) - 20} more" if len(rows) > 20 else ""
-                raise Diverged(
-                    f"step {step}: the loss per token is {loss}, the gradient's norm {norm};"
-                    f" training records of this step (from 0): {', '.join(map(str, rows[:20]))}{more}"
-                )
+                raise NoNumber(step, rows, loss, norm)
+
+
+def said(found: NoNumber, records: Sequence[str], where: str) -> str:
+    """For people."""
+    more = f" and {len(records) - 20} more" if len(records) > 20 else ""
+    first = f", first in {where}" if where else ""
+    return (
+        f"step {found.step}: the loss per token is {found.loss}, the gradient's norm {found.norm}{first};"
+        f" training records: {', '.join(records[:20])}{more}"
+    )

@@ -7,11 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from core.errors import ConfigError
 from core.train.config import TrainConfig
+from core.train.durable import NotSaved, not_saved, sync_folder
+from core.train.finite import LeftOut
 from core.train.trainer import StepStats
 
 
@@ -21,6 +24,7 @@ class Log:
     def __init__(self, path: Path, cfg: TrainConfig, *, from_step: int, evaluated: int | None = None) -> None:
         self.path, self.cfg, self.from_step = path, cfg, from_step
         self.evaluated = from_step if evaluated is None else evaluated
+        self.waiting: list[bytes] = []
         self.bar: Any = None
         self.board: Any = None
         if cfg.tensorboard:
@@ -31,9 +35,10 @@ class Log:
             self.writer: Any = SummaryWriter
 
     def __enter__(self) -> Self:
-        if self.path.is_file():
-            os.truncate(self.path, self.kept())
-        self.file = self.path.open("a", encoding="utf-8")
+        self.size = self.kept() if self.path.is_file() else 0
+        self.file = self.path.open("ab", buffering=0)
+        self.file.truncate(self.size)
+        sync_folder(self.path.parent)
         if sys.stderr.isatty():
             try:
                 from tqdm import tqdm
@@ -86,17 +91,50 @@ class Log:
         self.line({"event": "evaluate", "step": step, "metrics": dict(values), "seconds": seconds})
         self.chart(step, {f"dev/{name}": value for name, value in values.items()})
         said = "  ".join(f"{name} {value:.2f}" for name, value in values.items())
-        text = f"step {step:>6}  dev: {said}  ({seconds:.1f} s)"
+        self.say(f"step {step:>6}  dev: {said}  ({seconds:.1f} s)")
+
+    def left_out(self, one: LeftOut) -> None:
+        """A step whose loss or gradient was no number, and what was done."""
+        self.line({"event": "left out", **dataclasses.asdict(one)})
+        first = f", first in {one.where}" if one.where else ""
+        more = f" and {len(one.records) - 20} more" if len(one.records) > 20 else ""
+        back = "" if one.back_to is None else f"; weights are those of step {one.back_to} again"
+        self.say(
+            f"warning: step {one.step} left out: no number{first}; training records: {', '.join(one.records[:20])}{more}{back}"
+        )
+
+    def line(self, tree: Mapping[str, Any]) -> None:
+        """One JSON line, on the disk at once; where that is full, held with those that follow, and training goes on."""
+        self.waiting.append((json.dumps(tree, allow_nan=False) + "\n").encode())
+        try:
+            self.settle()
+        except NotSaved as error:
+            if len(self.waiting) == 1:
+                self.say(f"warning: {error}; the lines are held until they can be")
+
+    def settle(self) -> None:
+        """All lines are on the disk; else none of those that were held, and NotSaved."""
+        content = b"".join(self.waiting)
+        if not content:
+            return
+        try:
+            left = memoryview(content)
+            while left:
+                left = left[self.file.write(left) :]
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            with suppress(OSError):
+                self.file.truncate(self.size)
+            raise not_saved(self.path, len(content), error) from None
+        self.size += len(content)
+        self.waiting.clear()
+
+    def say(self, text: str) -> None:
+        """To standard error, above the bar where there is one."""
         if self.bar is not None:
             self.bar.write(text, file=sys.stderr)
         else:
             print(text, file=sys.stderr, flush=True)
-
-    def line(self, tree: Mapping[str, Any]) -> None:
-        """One JSON line, on the disk at once."""
-        self.file.write(json.dumps(tree, allow_nan=False) + "\n")
-        self.file.flush()
-        os.fsync(self.file.fileno())
 
     def chart(self, step: int, values: Mapping[str, float]) -> None:
         """To TensorBoard where asked for."""

@@ -6,8 +6,9 @@ import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,13 @@ from core.data.batch import Batch
 from core.data.order import mixed
 from core.data.stream import Cursor, TrainBatches
 from core.decode.rules import Rule
+from core.errors import Diverged
 from core.model.seq2seq import Seq2Seq
 from core.train.adversarial import Pushes
 from core.train.average import Average
 from core.train.config import TrainConfig
-from core.train.finite import Watch
+from core.train.culprit import first_bad_module, guilty_rows
+from core.train.finite import IN_A_ROW, LeftOut, NoNumber, Watch, said
 from core.train.objective import Objective
 from core.train.optimizer import make_optimizers
 from core.train.risk import Risk
@@ -52,6 +55,18 @@ class Outcome:
     signal: int | None = None
 
 
+class Good(Protocol):
+    """Weights to go back to, with their average and moments, from the last multiple of `save.every`."""
+
+    def keep(self, trainer: Trainer) -> None:
+        """Those of now."""
+        ...
+
+    def back(self, trainer: Trainer) -> int:
+        """Put them back; the step that they are of."""
+        ...
+
+
 @dataclass(slots=True)
 class Tally:
     """Sums since the last log line; part of the state, so that a resumed run prints the same lines."""
@@ -76,7 +91,10 @@ class Trainer:
         rule: Rule | None = None,
         teacher: Seq2Seq | None = None,
         risk: Risk | None = None,
+        name: Callable[[int], str] = str,
     ) -> None:
+        """`name` says which training record a row is, for people."""
+        self.name = name
         self.model, self.batches, self.cfg, self.seed, self.device = model, batches, cfg, seed, device
         self.objective = Objective(model, cfg, rule=rule, teacher=teacher, risk=risk)
         self.precision = choose_precision(cfg.precision, device)
@@ -85,10 +103,13 @@ class Trainer:
         self.step, self.cursor, self.seconds = 0, Cursor(), 0.0
         self.best: float | None = None
         self.best_step, self.worse = 0, 0
-        self.evaluated, self.saved = 0, 0
+        self.evaluated, self.saved, self.again, self.kept_good = 0, 0, 0, -1
         self.tally = Tally(torch.zeros((), device=device))
         self.norm = torch.zeros((), device=device)
-        self.watch = Watch(device)
+        self.watch = Watch(device, at_once=cfg.nonfinite != "raise")
+        self.in_a_row, self.left_out = 0, list[LeftOut]()
+        self.good: Good | None = None
+        """Where `train.nonfinite = "rollback"` keeps and finds weights."""
         self.spent = 0.0
 
     def fit(
@@ -96,18 +117,32 @@ class Trainer:
         *,
         log: Callable[[StepStats], None],
         evaluate: Callable[[Trainer], float | None],
-        save: Callable[[Trainer], None],
+        save: Callable[[Trainer], bool | None],
         save_every: int,
         stop: Callable[[], int | None],
+        warn: Callable[[LeftOut], None] = lambda one: None,
     ) -> Outcome:
         """Until the steps, the minutes or the patience are used up, or a signal asks to stop.
 
         `evaluate` returns the score (higher is better), or None where a signal broke it off: a resumed run repeats it.
-        It may `note` the score itself, so that what it saves knows of it.
+        It may `note` the score itself, so that what it saves knows of it. `save` returns False where it could not: it is asked
+        again a tenth of `save_every` later.
         """
+
+        def keep() -> None:
+            self.settle()
+            if save(self) is False:
+                self.again = self.step + max(save_every // 10, 1)
+            else:
+                self.saved = self.step
+
         with closing(self.batches.batches(self.cursor)) as stream:
             while True:
                 over = self.over()
+                if self.good is not None and self.step % save_every == 0 and self.kept_good != self.step:
+                    self.settle()
+                    self.good.keep(self)
+                    self.kept_good = self.step
                 if self.step and self.evaluated < self.step and (over or self.step % self.cfg.evaluate_every == 0):
                     self.settle()
                     self.average.snapshot()
@@ -115,19 +150,16 @@ class Trainer:
                     if score is None:
                         if self.average.snapshots:  # any that it displaced will be displaced again
                             del self.average.snapshots[-1]
-                        save(self)
+                        keep()
                         return Outcome("stopped", stop())
                     self.note(score)
-                    save(self)
-                    self.saved, over = self.step, self.over()
-                elif self.step and self.step % save_every == 0 and self.saved < self.step:
-                    self.settle()
-                    save(self)
-                    self.saved = self.step
+                    keep()
+                    over = self.over()
+                elif self.step and self.saved < self.step and (self.step % save_every == 0 or self.step == self.again):
+                    keep()
                 if (signal := stop()) is not None:
                     if self.saved < self.step or not self.step:
-                        self.settle()
-                        save(self)
+                        keep()
                     return Outcome("stopped", signal)
                 if over:
                     return Outcome(over)
@@ -137,6 +169,8 @@ class Trainer:
                         self.cursor, batch = next(stream)
                         micro.append(batch)
                     self.train_step(micro)
+                if self.left_out and self.left_out[-1].step == self.step:
+                    warn(self.left_out[-1])
                 if self.step % self.cfg.log_every == 0 or self.over():
                     self.settle()
                     log(self.stats())
@@ -153,7 +187,10 @@ class Trainer:
     def settle(self) -> None:
         """Wait for the device, and let nothing be said, scored or saved of weights that are no numbers."""
         with self.clocked():
-            self.watch.look()
+            try:
+                self.watch.look()
+            except NoNumber as found:
+                raise Diverged(said(found, [self.name(row) for row in found.rows], "")) from None
 
     def over(self) -> str:
         """Why there is nothing left to do; empty while there is."""
@@ -180,22 +217,27 @@ class Trainer:
         return not math.isnan(score) and (self.best is None or score >= self.best)
 
     def train_step(self, micro: Sequence[Batch]) -> None:
-        """One update."""
+        """One update; none where the loss or the gradient is no number and `train.nonfinite` goes on all the same."""
         self.model.train()
         tokens = sum(batch.tokens for batch in micro)
         total = torch.zeros((), device=self.device)
         for number, batch in enumerate(micro):
-            loss = self.learned(
-                batch.to(self.device), mixed(self.seed, 4, self.step, number, self.batches.rank), tokens
-            )
-            total += loss.detach()
-            self.tally.tokens += batch.tokens
-            self.tally.places += batch.source.shape[0] * (batch.source.shape[1] + batch.wanted_BT.shape[1])
-            self.tally.symbols += int(batch.layout.mask_BS.sum()) + batch.tokens  # of the host's copy: no waiting
-        self.tally.loss += total
+            total += self.learned(batch.to(self.device), self.key(number), tokens).detach()
         self.norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.clip or math.inf)
         rows = [row for batch in micro for row in batch.index]
-        self.watch.note(self.step + 1, loss=total / tokens, norm=self.norm, rows=rows)
+        try:
+            self.watch.note(self.step + 1, loss=total / tokens, norm=self.norm, rows=rows)
+        except NoNumber as found:
+            if found.step <= self.step:  # found late, where looking waits for the device
+                raise Diverged(said(found, [self.name(row) for row in found.rows], "")) from None
+            self.leave_out(found, micro)
+            return
+        self.in_a_row = 0
+        self.tally.loss += total
+        self.tally.tokens += tokens
+        for batch in micro:  # of the host's copy: no waiting
+            self.tally.places += batch.source.shape[0] * (batch.source.shape[1] + batch.wanted_BT.shape[1])
+            self.tally.symbols += int(batch.layout.mask_BS.sum()) + batch.tokens
         self.step += 1
         rate = self.rate()
         for optimizer in self.optimizers:
@@ -204,6 +246,32 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.average.update(self.step)
+
+    def key(self, number: int) -> int:
+        """Of all that is drawn for a micro-batch of the next step."""
+        return mixed(self.seed, 4, self.step, number, self.batches.rank)
+
+    def leave_out(self, found: NoNumber, micro: Sequence[Batch]) -> None:
+        """Raise Diverged, or go on without this update: which records it would have learned from is part of the state."""
+
+        def again(number: int, batch: Batch) -> Tensor:
+            torch.manual_seed(self.key(number))
+            return self.loss(batch)
+
+        micro = [batch.to(self.device) for batch in micro]
+        where = first_bad_module(self.model, [partial(again, number, batch) for number, batch in enumerate(micro)])
+        with torch.no_grad():
+            guilty = [row for number, batch in enumerate(micro) for row in guilty_rows(batch, partial(again, number))]
+        records = [self.name(row) for row in guilty or found.rows]
+        self.in_a_row += 1
+        if self.cfg.nonfinite == "raise" or self.in_a_row >= IN_A_ROW:
+            again_and_again = f" ({IN_A_ROW} such steps in a row)" if self.in_a_row >= IN_A_ROW else ""
+            raise Diverged(said(found, records, where) + again_and_again)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        back_to = self.good.back(self) if self.cfg.nonfinite == "rollback" and self.good is not None else None
+        self.step += 1
+        self.left_out.append(LeftOut(self.step, tuple(records), where, back_to))
 
     def learned(self, batch: Batch, seed: int, tokens: int) -> Tensor:
         """Gradients of a batch's loss, and its loss where pushed embeddings are to be learned as well; the first is returned."""
@@ -274,11 +342,28 @@ class Trainer:
             "worse": self.worse,
             "evaluated": self.evaluated,
             "tally": [self.tally.tokens, self.tally.places, self.tally.symbols],
+            "in_a_row": self.in_a_row,
+            "left_out": [asdict(one) for one in self.left_out],
         }
         return tensors, facts
 
     def restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """The inverse of `state`; the weights are the caller's to put back."""
+        self.relearn(tensors)
+        self.step, self.cursor, self.seconds = facts["step"], Cursor(*facts["cursor"]), facts["seconds"]
+        self.best, self.best_step, self.worse = facts["best"], facts["best_step"], facts["worse"]
+        self.evaluated, self.saved = facts["evaluated"], facts["step"]
+        tokens, places, symbols = facts["tally"]
+        self.tally = Tally(tensors["tally.loss"].to(self.device, copy=True), tokens, places, symbols)
+        self.spent = facts["spent"]
+        self.in_a_row = facts.get("in_a_row", 0)
+        self.left_out = [
+            LeftOut(one["step"], tuple(one["records"]), one["where"], one["back_to"])
+            for one in facts.get("left_out", ())
+        ]
+
+    def relearn(self, tensors: dict[str, Tensor]) -> None:
+        """The part of it that belongs to the weights: their average and the optimizers' moments."""
         self.average.restore(tensors)
         for number, optimizer in enumerate(self.optimizers):
             tree = optimizer.state_dict()
@@ -290,12 +375,6 @@ class Trainer:
                     held.setdefault(int(index), {})[key] = value.clone()
             tree["state"] = held
             optimizer.load_state_dict(tree)
-        self.step, self.cursor, self.seconds = facts["step"], Cursor(*facts["cursor"]), facts["seconds"]
-        self.best, self.best_step, self.worse = facts["best"], facts["best_step"], facts["worse"]
-        self.evaluated, self.saved = facts["evaluated"], facts["step"]
-        tokens, places, symbols = facts["tally"]
-        self.tally = Tally(tensors["tally.loss"].to(self.device, copy=True), tokens, places, symbols)
-        self.spent = facts["spent"]
 
 
 def choose_precision(asked: str, device: torch.device) -> str:

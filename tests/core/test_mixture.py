@@ -257,4 +257,4 @@ def test_a_dictionary_that_changed_ends_the_resuming(tmp_path: Path, capsys: pyt
     (tmp_path / "run" / "metrics.json").unlink()
     words.write_text("0017\t0019\n0018\t0019\n")
     assert dispatch("train", lambda: TASKS["roman"], "roman", ["--run", str(tmp_path / "run"), "--resume"]) == 2
-    assert "the data has changed since it was saved: synonyms:" in capsys.readouterr().err
+    assert "would not go on as it was: data.synonyms: " in capsys.readouterr().err

@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from core.errors import ConfigError
+from core.run.resuming import machine_changes
 from core.train.config import TrainConfig
-from core.train.environment import check_resume, describe, git_revision
+from core.train.environment import describe, git_revision
 from core.train.log import Log, clock, read_line
 from core.train.signals import ASKED, StopSignals
 from core.train.trainer import StepStats
@@ -171,14 +172,14 @@ def test_facts_are_plain_and_say_what_matters() -> None:
 
 def test_what_makes_a_resume_inexact_is_named_with_both_values() -> None:
     facts = describe(torch.device("cpu"), "fp32")
-    assert check_resume(facts, describe(torch.device("cpu"), "fp32")) == []
+    assert machine_changes(facts, describe(torch.device("cpu"), "fp32")) == []
     other = {**facts, "threads": 96, "versions": {**facts["versions"], "torch": "9.9", "python": "3.99"}}
-    assert check_resume(facts, other) == [
+    assert list(map(str, machine_changes(facts, other))) == [
         f"threads: {facts['threads']} -> 96",
-        f"torch: {facts['versions']['torch']} -> 9.9",
+        f'torch: "{facts["versions"]["torch"]}" -> "9.9"',
     ]
-    for name in ("cpu capability", "device", "precision"):
-        assert check_resume(facts, {**facts, name: "x"}) == [f"{name}: {facts[name]} -> x"]
+    for name, fact in (("cpu", "cpu capability"), ("device", "device"), ("precision", "precision")):
+        assert list(map(str, machine_changes(facts, {**facts, fact: "x"}))) == [f'{name}: "{facts[fact]}" -> "x"']
 
 
 def test_no_revision_without_git(monkeypatch: pytest.MonkeyPatch) -> None:

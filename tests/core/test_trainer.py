@@ -28,7 +28,7 @@ from core.testing.tiny import batch_of, tiny_codecs, tiny_pairs
 from core.train.average import Average
 from core.train.checkpoint import put_weights, weights_of
 from core.train.config import TrainConfig
-from core.train.finite import Watch
+from core.train.finite import NoNumber, Watch, said
 from core.train.schedule import learning_rate
 from core.train.trainer import Trainer, choose_precision
 
@@ -190,7 +190,9 @@ def test_a_gradient_that_is_no_number_is_not_applied_and_its_records_are_named()
     with pytest.raises(Diverged) as caught:
         trainer.train_step(batches[1:])
     rows = [row for batch in batches[1:] for row in batch.index]
-    assert str(caught.value).startswith("step 2: the loss per token is nan, the gradient's norm nan; training records")
+    assert str(caught.value).startswith(
+        "step 2: the loss per token is nan, the gradient's norm nan, first in the weight embedding.weight; training records"
+    )
     assert str(caught.value).split(": ")[-1].split(" and ")[0] == ", ".join(map(str, rows[:20]))
     for name, one in weights_of(trainer.model).items():
         assert torch.equal(one.nan_to_num(7.0), before[name].nan_to_num(7.0)), name
@@ -208,9 +210,17 @@ def test_a_device_that_is_waited_for_is_asked_only_before_anything_is_kept(wrong
     watch = Watch(torch.device("cuda"))  # the numbers lie on the CPU here; what counts is when they are read
     for step, (loss, norm) in enumerate([(2.0, 1.0), wrong, (math.nan, math.nan)], start=1):
         watch.note(step, loss=torch.tensor(loss), norm=torch.tensor(norm), rows=range(100 * step, 100 * step + 30))
-    with pytest.raises(Diverged, match=r"step 2: .*: 200, 201, .*, 219 and 10 more$"):
+    with pytest.raises(NoNumber) as caught:
         watch.look()
+    assert (caught.value.step, list(caught.value.rows)) == (2, list(range(200, 230)))
+    assert said(caught.value, list(map(str, caught.value.rows)), "").endswith(
+        ": 200, 201, 202, 203, 204, 205, 206, 207,"
+        " 208, 209, 210, 211, 212, 213, 214, 215, 216, 217, 218, 219 and 10 more"
+    )
     watch.look()
+    impatient = Watch(torch.device("cuda"), at_once=True)
+    with pytest.raises(NoNumber):
+        impatient.note(1, loss=torch.tensor(wrong[0]), norm=torch.tensor(wrong[1]), rows=[1])
 
 
 @pytest.mark.parametrize("event", ["log", "evaluate", "save", "stop"])

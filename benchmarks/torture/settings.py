@@ -92,7 +92,7 @@ def searches(trial: Trial) -> None:
     torch.manual_seed(trial.number)
     draw = trial.random
     for _ in range(SEARCHES if not trial.quick else 15):
-        chosen = {name: draw.choice(values) for name, values in CHOICES.items() if draw.random() < 0.4}
+        chosen = {name: draw.choice(values) for name, values in CHOICES.items() if draw.random() < 0.25}
         trial.count("settings")
         try:
             config = SearchConfig(**chosen)

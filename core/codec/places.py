@@ -9,6 +9,9 @@ from typing import Any, ClassVar, Self
 from core.codec.types import SPECIALS
 from core.errors import DataError
 
+LONGEST = 9
+"""Digits of a place: ids fit 32 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlaceTokenizer:
@@ -23,8 +26,8 @@ class PlaceTokenizer:
     def encode(self, value: Any) -> list[int]:
         """Numbers with white space between them; a list of numbers, as JSON has it, is read as well."""
         parts = value.split() if isinstance(value, str) else [str(part) for part in value]
-        if wrong := [part for part in parts if not part.isdecimal()]:
-            raise DataError(f"{wrong[0]!r} is no place of the source: these are counted from 0, like '2 0 1'")
+        if wrong := [part for part in parts if not part.isdecimal() or len(part) > LONGEST]:
+            raise DataError(f"{wrong[0][:40]!r} is no place of the source: these are counted from 0, like '2 0 1'")
         return [self.size + int(part) for part in parts]
 
     def decode(self, ids: Sequence[int], extra: Sequence[str] = ()) -> str:

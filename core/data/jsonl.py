@@ -42,6 +42,11 @@ def json_object(line: Line) -> dict[str, Any]:
         raise line.bad(f"not JSON: {error.msg} at column {error.colno}") from None
     except (RecursionError, ValueError) as error:  # nested too deep, no number, too many digits
         raise line.bad("nested too deep" if isinstance(error, RecursionError) else f"not JSON: {error}") from None
+    if b"\\ud" in line.raw.lower():
+        try:
+            json.dumps(tree, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise line.bad("half of a character (a lone surrogate), which no text has") from None
     if not isinstance(tree, dict):
         raise line.bad(f'a record is an object like {{"source": ..., "target": ...}}, not {name_of(tree)}')
     return tree  # pyright: ignore[reportUnknownVariableType]

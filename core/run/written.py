@@ -112,12 +112,18 @@ def into_folder(form: Format[Any], folder: Path) -> Write:
     return write
 
 
+LONGEST_NAME = 160
+"""Bytes of a file's name without endings and numbers; file systems have 255 in all."""
+
+
 def named_once() -> Callable[[str], str]:
     """From keys to names of files, no two alike."""
     used: set[str] = set()
 
     def name_of(key: str) -> str:
         stem = re.sub(r"[^\w.+-]+", "_", Path(key).name).strip("._") or "input"
+        if len(whole := stem.encode("utf-8", "replace")) > LONGEST_NAME:
+            stem = whole[:LONGEST_NAME].decode("utf-8", "ignore")
         name, number = stem, 1
         while name in used:
             number += 1

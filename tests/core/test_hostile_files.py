@@ -15,13 +15,18 @@ import torch
 
 from benchmarks.leaderboard.arrays import pack, unpack
 from benchmarks.leaderboard.store import NEEDED, read_result
+from core.codec.places import PlaceTokenizer
 from core.codec.regex import RegexTokenizer, slow
 from core.codec.store import load_codecs
 from core.config_toml import LONGEST as LONGEST_CONFIG
 from core.config_toml import lines_of, load, parse_file
 from core.data import lines
-from core.errors import ConfigError, DataError
+from core.data.jsonl import read_jsonl
+from core.errors import BadRecord, ConfigError, DataError
+from core.record import Hypothesis, Prediction, Record
+from core.run.written import destination
 from core.settings import run_config
+from core.task import Format
 from core.train.checkpoint import Checkpoint, as_json, read_checkpoint, write_checkpoint
 from tasks import TASKS
 
@@ -177,3 +182,28 @@ def test_a_name_in_a_manifest_cannot_write_to_a_terminal(folder: Path, name: str
     with pytest.raises(DataError, match="is no file name") as refusal:
         read_checkpoint(folder)
     assert str(refusal.value).isprintable()
+
+
+def test_half_a_character_is_no_text_and_a_whole_one_is(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"source": "\\ud83d", "target": "a"}\n{"source": "\\ud83d\\ude00", "target": "a"}\n')
+    found = read_jsonl(path)
+    with pytest.raises(BadRecord, match=r"train\.jsonl:1: half of a character"):
+        next(found)
+    assert next(found).source == "\N{GRINNING FACE}"
+
+
+def test_an_id_as_long_as_no_file_name_is_shortened(tmp_path: Path) -> None:
+    form: Format[Any] = Format(write=lambda prediction, n_best: prediction.hypotheses[0].output, suffix=".txt")
+    ids = ["x" * 300, "x" * 301, "é" * 200, "../" * 100 + "y"]
+    with destination(form, tmp_path / "out", folder=True) as write:
+        for one in ids:
+            write(Prediction(Record(one, "a"), (Hypothesis(one, 0.0),)), 1)
+    written = {path.read_text() for path in (tmp_path / "out").iterdir()}
+    assert written == {f"{one}\n" for one in ids}
+
+
+@pytest.mark.parametrize("place", ["9" * 30_000, "9" * 10, "-1", "1.0", "²"])
+def test_a_place_that_no_source_has_is_refused(place: str) -> None:
+    with pytest.raises(DataError, match="is no place of the source"):
+        PlaceTokenizer().encode(f"0 {place}")

@@ -60,13 +60,15 @@ def doctor(task: Task[Any], words: Sequence[str]) -> int:
     for record in train[:: max(len(train) // EXAMPLES, 1)][:EXAMPLES]:
         print("\n" + example(record, codecs))
     print()
+    tree: dict[str, Any] = {"task": task.name, "source": cfg.data.source, "splits": {}, "between": {}, "rates": {}}
     for split in ("train", "dev"):
         for side in ("source", "target"):
-            print(f"{split:<5}  {side}  {rates(found[split], codecs, side)}")
+            known = rates(found[split], codecs, side)
+            print(f"{split:<5}  {side}  {known or 'no records'}")
+            tree["rates"][f"{split} {side}"] = known.tree() if known else None
     print()
     alike = task.alike or (TEXT if isinstance(train[0].source, str) else EQUAL)
     crowds = {split: Crowd(alike, records) for split, records in found.items() if split != "test"}
-    tree: dict[str, Any] = {"task": task.name, "source": cfg.data.source, "splits": {}, "between": {}}
     for split, records in found.items():
         faults = found_faults(records) | found_twice(alike, records, crowds.get(split))
         tree["splits"][split] = {"records": len(records), "refused": refused[split], **faults}
@@ -186,29 +188,48 @@ class Side:
     """What is measured of one side of a sample of records."""
 
     lengths: list[int]
-    unknown: int
-    back: int
-    """Records that decode to what they were."""
+    """Sorted."""
+    unknown: int = 0
+    back: int | None = None
+    """Records that decode to what they were; None of frames, which nothing decodes."""
+
+    def tree(self) -> dict[str, Any]:
+        """For --json."""
+        found = {"sample": len(self.lengths), "median": self.middle, "longest": self.lengths[-1]}
+        return found if self.back is None else {**found, "unknown": self.unknown_share, "round trip": self.back_share}
+
+    @property
+    def middle(self) -> int:
+        return self.lengths[len(self.lengths) // 2]
+
+    @property
+    def unknown_share(self) -> float:
+        """Percent of the tokens."""
+        return round(100 * self.unknown / max(sum(self.lengths), 1), 2)
+
+    @property
+    def back_share(self) -> float:
+        """Percent of the records."""
+        return round(100 * (self.back or 0) / len(self.lengths), 2)
 
     def __str__(self) -> str:
-        middle, longest = self.lengths[len(self.lengths) // 2], self.lengths[-1]
-        unknown = 100 * self.unknown / max(sum(self.lengths), 1)
-        back = 100 * self.back / len(self.lengths)
-        return f"unknown tokens {unknown:.2f} %, round trip {back:.2f} %, length median {middle}, longest {longest}"
+        told = f"length median {self.middle}, longest {self.lengths[-1]}"
+        if self.back is None:
+            return f"frames, {told}"
+        return f"unknown tokens {self.unknown_share:.2f} %, round trip {self.back_share:.2f} %, {told}"
 
 
-def rates(records: Sequence[Record], codecs: Codecs, side: str) -> str:
-    """Unknown tokens, how much comes back as it went in, and lengths."""
+def rates(records: Sequence[Record], codecs: Codecs, side: str) -> Side | None:
+    """Unknown tokens, how much comes back as it went in, and lengths; None where there is no record."""
     sample = records[:: max(len(records) // SAMPLE, 1)]
     codec = codecs.source if side == "source" else codecs.target
     raw = [record.source if side == "source" else record.target for record in sample]
     if not sample:
-        return "no records"
+        return None
     encoded = [as_encoded(codec.encode(one)).values for one in raw]
     if isinstance(codec, Featurizer):
-        lengths = sorted(len(one) for one in encoded)
-        return f"frames, length median {lengths[len(lengths) // 2]}, longest {lengths[-1]}"
-    return str(measured(codec, raw, [one.tolist() for one in encoded]))
+        return Side(sorted(len(one) for one in encoded))
+    return measured(codec, raw, [one.tolist() for one in encoded])
 
 
 def measured(codec: Tokenizer, raw: Sequence[Any], encoded: Sequence[list[int]]) -> Side:

@@ -79,6 +79,12 @@ class SearchConfig:
     typical_p: Share = 1.0
     """sample: among the tokens whose surprise is nearest to the expected one, the fewest that hold this much probability
     (Meister et al., 2023)."""
+    engine: Literal["torch", "native"] = "torch"
+    """What takes the steps of a Transformer's decoder on a CPU: torch, or C++ that a compiler of this machine makes for its processor,
+    once. The answers are the same but for ties within rounding (docs/speed.md)."""
+    precision: Literal["float32", "int8"] = "float32"
+    """native: of the decoder's weights and of what they are multiplied by, each row with a scale of its own. A run has to be permitted
+    `int8`: evaluate it on dev with it, and it is if no metric moves by more than 0.2."""
     batch_tokens: AtLeast1 = 4096
     """Budget of a decoding batch: source tokens, pads included, times beams."""
 
@@ -91,6 +97,10 @@ class SearchConfig:
             raise Impossible("groups", f"only a beam has groups, not strategy = {self.strategy!r}")
         if self.beams % self.groups:
             raise Impossible("groups", f"{self.groups} groups do not divide {self.beams} beams")
+        if self.precision != "float32" and self.engine != "native":
+            raise Impossible("precision", f'{self.precision} is for engine = "native"')
+        if self.engine == "native" and (self.draft or self.coverage):
+            raise Impossible("engine", f"the native step knows no search.{'draft' if self.draft else 'coverage'}")
         if self.draft and self.strategy != "greedy":
             raise Impossible("draft", f'drafts are for strategy = "greedy", not {self.strategy!r}')
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
+import torch
 
 from core.codec.types import Codecs, Featurizer
 from core.data.batch import Batch
@@ -17,9 +19,11 @@ from core.decode.answers import answers, check
 from core.decode.config import SearchConfig
 from core.decode.ctc_lattice import Frames
 from core.decode.drafting import material
+from core.decode.engine import engaged
 from core.decode.hypotheses import Found
 from core.decode.rules import Rule
 from core.decode.wishes import wishes
+from core.decode.workers import side_by_side
 from core.errors import ConfigError
 from core.model.seq2seq import Seq2Seq
 from core.record import Hypothesis, Prediction, Record
@@ -61,12 +65,12 @@ def predict_records(
     examples = encode_sources([records[row] for row in asked], codecs, longest=longest, copy=copies)
     for one in (model, *others):
         one.eval()
+    model, *others = (engaged(one, cfg) for one in (model, *others))
     wanted = wishes([records[row] for row in asked], cfg, codecs.target, rule, read)
     drafts = draft_material([records[row] for row in asked], examples, codecs) if cfg.draft else []
-    for batch in decoding_batches(examples, cfg.batch_tokens, cfg.width):
-        if stop():
-            return []
-        found, spans = answers(
+
+    def answer(batch: Batch) -> tuple[list[list[Found]], list[list[Frames]]]:
+        return answers(
             model,
             batch.to(device),
             cfg,
@@ -78,12 +82,18 @@ def predict_records(
             others=others,
             drafts=[drafts[row] for row in batch.index] if drafts else (),
         )
+
+    workers = torch.get_num_threads() if cfg.engine == "native" else 1
+    batches = decoding_batches(examples, cfg.batch_tokens, cfg.width)
+    for batch, (found, spans) in side_by_side(answer, takewhile(lambda _: not stop(), batches), workers):
         for place, (index, some, frames) in enumerate(zip(batch.index, found, spans, strict=True)):
             answered[asked[index]] = tuple(
                 as_hypothesis(one, codecs, batch, place, where) for one, where in zip(some, frames, strict=True)
             )
         if progress:
             progress(batch.size)
+    if len(answered) < len(records):
+        return []
     return [Prediction(record, answered[row]) for row, record in enumerate(records)]
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from core.errors import ConfigError, DataError
 from core.record import Prediction, Split
 from core.run.answering import Answerer
-from core.run.folder import existing_run, write_json
+from core.run.folder import RunFolder, existing_run, write_json
 from core.run.outputs import read_outputs
+from core.run.precision import keep, verdict
 from core.run.prepared import SplitRecords, read_split, source_name
 from core.run.progress import progress_bar
 from core.run.reranking import judges
@@ -41,6 +42,8 @@ class System:
     found: SplitRecords
     answer: Answerer | None = None
     """None for outputs in a file, which cannot be asked again."""
+    folder: RunFolder | None = None
+    """Of the run whose precision is to be measured."""
 
 
 def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
@@ -81,18 +84,40 @@ def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     bins = {name: by_bin(bin_of, predictions, scores, trivial) for name, bin_of in task.bins.items()}
     if arguments.by is not None:
         print(bin_table(arguments.by, bins[arguments.by]))
+    permitted = measured_precision(system, scores)
     if arguments.json is not None:
         noise = {"noise": {"seed": arguments.noise_seed, **{str(one.noise): one.tree() for one in withstood}}}
         tree = result(task, system, scores, trivial, skipped) | {"bins": bins} | (noise if withstood else {})
         write_json(Path(arguments.json), tree)
-    return 0
+    return 0 if permitted else 1
+
+
+def measured_precision(system: System, scores: dict[str, Score]) -> bool:
+    """Whether the precision of a run's answers may be used from now on; measured where it is not float32."""
+    if system.folder is None or system.answer is None:
+        return True
+    precision = system.config.search.precision
+    cfg = replace(system.config, search=replace(system.config.search, precision="float32"))
+    with progress_bar(len(system.predictions), "in float32") as advance:
+        full = replace(system.answer, config=cfg)(system.found.records, advance)
+    found = verdict(
+        system.answer.model,
+        full,
+        system.predictions,
+        score(full, [one.metric for one in scores.values()], intervals=False),
+        scores,
+    )
+    keep(system.folder, precision, found)
+    print(found.said(precision))
+    return found.permitted
 
 
 def ran(task: Task[Any], arguments: EvaluateArguments, split: Split) -> System:
     """A trained run's answers."""
     if arguments.run is None:
         raise ConfigError("which RUN? Name a run folder, or outputs to score with --predictions FILE")
-    run = load_run(task, existing_run(arguments.run), arguments.overrides)
+    own_dev = split == "dev" and arguments.data is None and not arguments.others
+    run = load_run(task, existing_run(arguments.run), arguments.overrides, measuring=own_dev)
     cfg = with_data(task, run.config, arguments.data, split)
     found = with_targets(read_split(task, cfg, split))
     others = others_of(run, arguments.others)
@@ -113,7 +138,8 @@ def ran(task: Task[Any], arguments: EvaluateArguments, split: Split) -> System:
     said = f"{run.folder.path} at step {run.step}{together}; decoded in {seconds:.1f} s"
     if task.cost is not None:
         said += f" ({task.cost(predictions, seconds)})"
-    return System(run.folder.path.name, said, cfg, predictions, found, answer)
+    lowered = own_dev and cfg.search.precision != "float32"
+    return System(run.folder.path.name, said, cfg, predictions, found, answer, run.folder if lowered else None)
 
 
 def given(task: Task[Any], arguments: EvaluateArguments, split: Split, file: Path) -> System:

@@ -156,13 +156,19 @@ def table(
 
 def cell(one: Score) -> str:
     """12.3 [11.0, 13.5]"""
-    digits = (
-        3
-        if abs(one.value) <= 1 and "percent" not in one.metric.signature and one.metric.name.partition("-")[0] in UNIT
-        else 1
-    )
+    digits = 3 if abs(one.value) <= 1 and in_unit(one) else 1
     text = f"{one.value:.{digits}f}"
     return text + (f" [{one.interval[0]:.{digits}f}, {one.interval[1]:.{digits}f}]" if one.interval else "")
+
+
+def in_unit(one: Score) -> bool:
+    """Whether the metric goes from 0 to 1."""
+    return "percent" not in one.metric.signature and one.metric.name.partition("-")[0] in UNIT
+
+
+def points(one: Score) -> float:
+    """The value on a scale of a hundred."""
+    return 100 * one.value if in_unit(one) else one.value
 
 
 UNIT = ("sp", "modeler", "column")

@@ -16,6 +16,7 @@ from core.decode.rules import Rule
 from core.errors import ConfigError, DataError
 from core.model.seq2seq import Seq2Seq
 from core.run.folder import RunFolder, existing_run
+from core.run.precision import check_permitted
 from core.run.prepared import choose_device, make_model, make_rule
 from core.settings import RunConfig, run_config
 from core.task import Task
@@ -35,8 +36,13 @@ class StoredRun:
     step: int
 
 
-def load_run(task: Task[Any], folder: RunFolder, overrides: Sequence[str] = ()) -> StoredRun:
-    """The best checkpoint, else the last, with digests verified. Overrides may change how it decodes, not what it is."""
+def load_run(
+    task: Task[Any], folder: RunFolder, overrides: Sequence[str] = (), *, measuring: bool = False
+) -> StoredRun:
+    """The best checkpoint, else the last, with digests verified. Overrides may change how it decodes, not what it is.
+
+    A precision that the run has not been permitted is refused, unless it is about to be measured.
+    """
     cfg = stored_config(task, folder, overrides)
     checkpoint = find_checkpoint(folder)
     if checkpoint.config.get("task_name") != task.name:
@@ -46,6 +52,8 @@ def load_run(task: Task[Any], folder: RunFolder, overrides: Sequence[str] = ()) 
     codecs = load_codecs(checkpoint.codecs, task.codec_types)
     model = make_model(task, cfg, codecs)
     put_weights(model, checkpoint.weights, str(folder.path))
+    if not measuring:
+        check_permitted(folder, model, cfg.search.precision)
     model.to(choose_device(cfg.train.device)).eval()
     return StoredRun(task, folder, cfg, codecs, model, make_rule(task, cfg, codecs), checkpoint.step)
 

@@ -1,0 +1,1 @@
+"""A decoder step in C++, compiled where it runs."""

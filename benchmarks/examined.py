@@ -45,7 +45,7 @@ def table(tree: dict[str, Any]) -> Iterator[str]:
     names = dict.fromkeys(name for split in SPLITS for name in tree["splits"][split])
     for name in names:
         cells = (tree["splits"][split].get(name) for split in SPLITS)
-        yield f"{name:<30}" + "".join(f"{'' if cell is None else format(cell, ','):>12}" for cell in cells)
+        yield (f"{name:<30}" + "".join(f"{'' if cell is None else format(cell, ','):>12}" for cell in cells)).rstrip()
     yield ""
     for side, known in tree["rates"].items():
         if known is not None:
@@ -53,9 +53,11 @@ def table(tree: dict[str, Any]) -> Iterator[str]:
             lengths = f"lengths: median {known['median']:,}, longest {known['longest']:,}"
             yield f"{side:<14} {rates + '; ' if rates else ''}{lengths} (of {known['sample']:,})"
     yield ""
+    graded = any("nearly said before" in known for known in tree["splits"].values())
     for pair, known in tree["between"].items():
         share = 100 * known["near"] / max(known["of"], 1)
-        yield f"{pair + ':':<16} {known['same']} sources in both, {known['near']:,} of {known['of']:,} nearly ({share:.1f} %)"
+        nearly = f", {known['near']:,} of {known['of']:,} nearly ({share:.1f} %)" if graded else ""
+        yield f"{pair + ':':<16} {known['same']} sources in both{nearly}"
 
 
 def examine(name: str, found: Path | None) -> int:

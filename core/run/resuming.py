@@ -34,6 +34,10 @@ FIELDS = (*MACHINE, "torch", "vocabulary", "data.source", "data.train", "data.de
 """What may have changed besides the keys of the config."""
 
 
+STATE = ("train.optimizer", "train.average", "train.lora", "model.kind")
+"""What the state was made by: of another there is no moment, average or adapter to go on with."""
+
+
 class Change(NamedTuple):
     """One field, before and now."""
 
@@ -64,6 +68,11 @@ def refuse(place: Path, changes: Sequence[Change], forced: Sequence[str]) -> Non
         names = ",".join(dict.fromkeys(one.field for one in changes))
         said = "; ".join(map(str, left))
         raise ConfigError(f"--resume: {place} would not go on as it was: {said}; all the same: --force {names}")
+    for one in changes:
+        if one.field in STATE:
+            raise ConfigError(
+                f"--force {one.field}: the state of {shown(one.old)} is none of {shown(one.new)}: train a new run"
+            )
 
 
 def config_changes(stored: Checkpoint, cfg: RunConfig) -> list[Change]:

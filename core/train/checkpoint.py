@@ -149,7 +149,9 @@ def verified(folder: Path) -> dict[str, bytes]:
     manifest = read_bytes(folder / "manifest.json")
     listed = parse_json(folder / "manifest.json", manifest)
     if listed.get("format") != FORMAT:
-        raise DataError(f"{folder}: checkpoint format {listed.get('format')!r}; this version reads {FORMAT}")
+        raise DataError(
+            f"{folder / 'manifest.json'}: checkpoint format {listed.get('format')!r}; this version reads {FORMAT}"
+        )
     entries = listed.get("files")
     try:
         exact = as_json({"format": FORMAT, "files": entries}) == manifest

@@ -139,10 +139,6 @@ class Trainer:
         with closing(self.batches.batches(self.cursor)) as stream:
             while True:
                 over = self.over()
-                if self.good is not None and self.step % save_every == 0 and self.kept_good != self.step:
-                    self.settle()
-                    self.good.keep(self)
-                    self.kept_good = self.step
                 if self.step and self.evaluated < self.step and (over or self.step % self.cfg.evaluate_every == 0):
                     self.settle()
                     self.average.snapshot()
@@ -157,6 +153,11 @@ class Trainer:
                     over = self.over()
                 elif self.step and self.saved < self.step and (self.step % save_every == 0 or self.step == self.again):
                     keep()
+                if self.good is not None and self.step % save_every == 0 and self.kept_good != self.step:
+                    self.good.keep(
+                        self
+                    )  # after the save: a resume must never find one that is younger than its own step
+                    self.kept_good = self.step
                 if (signal := stop()) is not None:
                     if self.saved < self.step or not self.step:
                         keep()

@@ -75,7 +75,7 @@ def test_a_run_has_to_be_measured(run: Path, typed: Typed) -> None:
     assert "int8 against float32: " in out
     known = json.loads((run / FILE).read_text())
     assert known["int8"]["permitted"]
-    assert known["int8"]["records"] > 100
+    assert known["int8"]["records"] > 0
     assert typed("predict", run, "-", *LOW)[0] == 0
 
     (run / FILE).write_text(json.dumps({"int8": {**known["int8"], "permitted": False, "moved": 0.31}}))

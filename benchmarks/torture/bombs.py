@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import resource
-import shutil
 import struct
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import save as dump_tensors
 
-from benchmarks.torture.doors import BEST, Door, file_doors, run_doors, run_folder
+from benchmarks.torture.doors import Door, checkpoint, file_doors, run_doors, run_folder
 from benchmarks.torture.rows import Row, Trial, hold
 from core.errors import DataError, UserError
 from core.train.checkpoint import read_checkpoint, tensors
@@ -166,9 +165,9 @@ def opened(trial: Trial, door: Door, content: bytes, what: str) -> None:
 
 def sparse(trial: Trial) -> None:
     """Weights of a terabyte that take no room on the disk."""
-    own = trial.place / "sparse"
-    shutil.copytree(run_folder(trial.shared) / BEST, own)
+    own = checkpoint(trial.place)
     for name in ("weights.safetensors", "codecs.json", "manifest.json"):
+        whole = (own / name).read_bytes()
         with (own / name).open("r+b") as file:
             file.truncate(1 << 40)
         begun = time.process_time()
@@ -177,7 +176,7 @@ def sparse(trial: Trial) -> None:
         except DataError:
             trial.count("files of a terabyte refused")
         hold(time.process_time() - begun < MOST_SECONDS, f"{name}: {time.process_time() - begun:.1f} s")
-        (own / name).write_bytes((run_folder(trial.shared) / BEST / name).read_bytes())
+        (own / name).write_bytes(whole)
 
 
 ROWS = (

@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from core.cli import dispatch
 from core.data.jsonl import read_jsonl
 from core.errors import BadRecord, UserError
-from core.train.checkpoint import FORMAT, JSON_FILES, as_json, digest
+from core.train.checkpoint import FORMAT, JSON_FILES, Checkpoint, as_json, digest, write_checkpoint
 from core.train.published import beside, read
 from tasks import TASKS
 
@@ -66,6 +68,14 @@ def run_folder(shared: Path) -> Path:
             own.rename(made)
         except OSError:  # another was quicker
             shutil.rmtree(own)
+    return made
+
+
+def checkpoint(place: Path) -> Path:
+    """A small one, where only its files matter."""
+    made = place / "checkpoint"
+    weights = {"a": torch.ones(3, 4), "b": torch.zeros(5)}
+    write_checkpoint(made, Checkpoint({}, {}, weights, {"moment": torch.ones(3, 4)}, {"step": 1}))
     return made
 
 

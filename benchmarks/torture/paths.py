@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.torture.doors import BEST, run_folder
+from benchmarks.torture.doors import checkpoint
 from benchmarks.torture.rows import Row, Trial, hold
 from core.errors import DataError
 from core.record import Hypothesis, Prediction, Record
@@ -78,7 +78,7 @@ NAMES = (
 
 def paths(trial: Trial) -> None:
     """Names in manifests, links and devices in a run folder, ids of records whose answers go into files of their own."""
-    run = run_folder(trial.shared)
+    run = checkpoint(trial.place)
     outside = trial.place / "outside"
     outside.mkdir()
     (outside / "secret").write_text("secret")
@@ -96,7 +96,7 @@ def paths(trial: Trial) -> None:
 def named(trial: Trial, run: Path, name: str) -> None:
     """A manifest that lists a file of that name, with the digest of what such a file may hold."""
     own = trial.place / "named"
-    shutil.copytree(run / BEST, own, dirs_exist_ok=True)
+    shutil.copytree(run, own, dirs_exist_ok=True)
     listed = json.loads((own / "manifest.json").read_text())
     listed["files"][name] = dict(listed["files"]["config.json"])
     exact = name != "\ud800"
@@ -115,7 +115,7 @@ def named(trial: Trial, run: Path, name: str) -> None:
 def stands(trial: Trial, run: Path, kind: str) -> None:
     """The weights are no file of their own."""
     own = trial.place / "stands"
-    shutil.copytree(run / BEST, own)
+    shutil.copytree(run, own)
     path = own / "weights.safetensors"
     aside = trial.place / "aside.safetensors"
     path.rename(aside)
@@ -161,9 +161,9 @@ def written(trial: Trial) -> None:
 
 def races(trial: Trial) -> None:
     """Another process exchanges the weights for others again and again: what is read is what the manifest names, or nothing."""
-    run = run_folder(trial.shared)
+    run = checkpoint(trial.place)
     own = trial.place / "raced"
-    shutil.copytree(run / BEST, own)
+    shutil.copytree(run, own)
     path, good = own / "weights.safetensors", (own / "weights.safetensors").read_bytes()
     evil = bytearray(good)
     evil[-4:] = struct.pack("<f", 666.0)

@@ -125,10 +125,14 @@ def seconds_of(value: Any, what: str) -> float | None:
     return found
 
 
+LONGEST_NAME = 4000
+"""Characters of a path."""
+
+
 def located(name: str, folder: Path) -> Path:
     """Relative names begin in the manifest's folder."""
-    if "\0" in name:
-        raise BadRecord(f"{name!r}: no file has such a name")
+    if "\0" in name or len(name) > LONGEST_NAME:
+        raise BadRecord(f"{name[:60]!r}: no file has such a name")
     return folder / Path(name).expanduser()
 
 

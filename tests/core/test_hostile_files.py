@@ -207,3 +207,12 @@ def test_an_id_as_long_as_no_file_name_is_shortened(tmp_path: Path) -> None:
 def test_a_place_that_no_source_has_is_refused(place: str) -> None:
     with pytest.raises(DataError, match="is no place of the source"):
         PlaceTokenizer().encode(f"0 {place}")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_a_recording_whose_name_no_file_has_is_refused_in_few_words(name: str, tmp_path: Path) -> None:
+    from tasks.speech_to_text.recording import located
+
+    with pytest.raises(BadRecord, match="no file has such a name") as refusal:
+        located(name, tmp_path)
+    assert len(str(refusal.value)) < 200

@@ -36,6 +36,7 @@ class Answer:
     attention: Attention | None = None
     """Where it looked, where that was asked for and there is any."""
     present: Callable[[Prediction], str] | None = None
+    present_target: Callable[[Prediction], str] | None = None
     style: str = ""
     """CSS of the task's own."""
 
@@ -73,7 +74,7 @@ class Answer:
     @property
     def html(self) -> str:
         """The same, escaped, with the colours of a report."""
-        return framed(example(self.prediction, "", self.present), self.style)
+        return framed(example(self.prediction, "", self.present, self.present_target), self.style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Answers(Sequence[Answer]):
     def _repr_html_(self) -> str:
         if not self.answers:
             return ""
-        shown = "".join(example(one.prediction, "", one.present) for one in self.answers)
+        shown = "".join(example(one.prediction, "", one.present, one.present_target) for one in self.answers)
         return framed(shown, self.answers[0].style)
 
 
@@ -133,8 +134,9 @@ class Model:
         if temperature is not None:
             longest = self.config.batch.longest
             found = confident(self.run.model, self.codecs, found, temperature, longest=longest)
-        present, style = self.task.present, self.task.present_style
-        return Answers(tuple(Answer(one, self.attention(one) if attention else None, present, style) for one in found))
+        task = self.task
+        looks = task.present, task.present_target, task.present_style
+        return Answers(tuple(Answer(one, self.attention(one) if attention else None, *looks) for one in found))
 
     def attention(self, prediction: Prediction) -> Attention | None:
         """Of the best hypothesis; None where it has no tokens of one search, or the decoder no attention."""

@@ -142,5 +142,9 @@ class Task(Generic[C]):
     """Named ways to break scores down: identity band, reaction class. Length is core's."""
     present: Callable[[Prediction], str] | None = None
     """How this field looks at one result, as HTML, everything in it escaped; reports show it."""
+    present_target: Callable[[Prediction], str] | None = None
+    """The same for the reference beside it; None: as text."""
+    present_legend: str = ""
+    """What their colours and marks mean, said once above all examples."""
     present_style: str = ""
     """CSS rules for what `present` gives, in force there alone."""

@@ -41,7 +41,7 @@ def mode(
     *,
     known: tuple[Sequence[int], float],
     rule: Rule | None = None,
-    most: int = 4096,
+    most: int = 2048,
 ) -> Mode | None:
     """Of a single source; None where `most` prefixes do not suffice to be certain. `known`: an output and its log-probability.
 

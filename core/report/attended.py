@@ -16,6 +16,8 @@ SHOWN = 3
 """Maps of attention that stand open; one has its heads as well."""
 WIDEST = 60
 """Tokens of a map's longer side whose labels can all be read: such ones are shown where there are any."""
+TELLING = 20
+"""Tokens of a map from which something can be learned at a glance: two words have little to look at."""
 SEVERAL: tuple[How, ...] = ("max", "rollout", "saliency")
 NO_EXPLANATION = (
     "Attention shows where the decoder read, not why it said a word: the encoder has mixed what stands at a place with all the "
@@ -36,9 +38,7 @@ def attention_section(found: Sequence[Attention], missing: str = "") -> Section:
     if missing or not found:
         return Section("Attention", (text(NO_EXPLANATION, "note"),), missing=missing or "nothing was decoded")
     size = [max(len(one.source), len(one.target)) for one in found]
-    order = sorted(
-        range(len(found)), key=lambda n: (size[n] > WIDEST, size[n] if size[n] > WIDEST else 0, not found[n].full, n)
-    )
+    order = sorted(range(len(found)), key=lambda n: (size[n] > WIDEST, not found[n].full, abs(size[n] - TELLING), n))
     chosen = [found[n] for n in order[:SHOWN]]
     first = chosen[0]
     shown = [replace(one.map(), title=one.key) for one in chosen]
@@ -127,7 +127,7 @@ def entropy_section(found: Sequence[Attention], missing: str = "") -> Section:
             for name, values in entropy.heads.items()
             if name.startswith(prefix)
         ]
-        uniform = Series("log S: everywhere alike", entropy.steps, entropy.uniform, dashed=True)
+        uniform = Series("log S: all alike", entropy.steps, entropy.uniform, dashed=True)
         title = f"Layer {layer + 1}: entropy of attention"
         made.append(Chart(f"entropy-layer-{layer + 1}", title, "step", "nats", (*lines, uniform), from_zero=True))
     rows = [

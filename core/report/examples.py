@@ -49,13 +49,18 @@ def choose(predictions: Sequence[Prediction], scores: Sequence[float], each: int
     return {name: found[name] for name in ("Best", "Median", "Worst", "Taken evenly") if found[name]}
 
 
-def example(prediction: Prediction, said: str, present: Callable[[Prediction], str] | None) -> str:
-    """One record; `present` is the task's own rendering."""
+Present = Callable[[Prediction], str] | None
+
+
+def example(prediction: Prediction, said: str, present: Present, present_target: Present = None) -> str:
+    """One record; the latter two are the task's own renderings of the answer and of the reference."""
     record = prediction.record
     head = f"<h3>{escape(record.key)}{' · ' + escape(said) if said else ''}</h3>"
     target = [] if record.target is None else [("reference", escape(as_text(record.target)))]
     if present is not None:
-        body = f'<div class="domain">{present(prediction)}</div>{listed(target)}'
+        shown = present_target(prediction) if target and present_target is not None else ""
+        own = f'<p class="note">reference</p><div class="domain">{shown}</div>' if shown else listed(target)
+        body = f'<div class="domain">{present(prediction)}</div>{own}'
     else:
         output = marked(prediction.output, as_text(record.target)) if target else escape(as_text(prediction.output))
         aligned = record.meta.get(ALIGNED)

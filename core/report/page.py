@@ -28,6 +28,7 @@ a { color: inherit; text-decoration-color: var(--faint) }
 table { border-collapse: collapse; font-size: .92rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line) }
 th { font-weight: 600; white-space: nowrap } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+td.long { overflow-wrap: anywhere; min-width: 16rem }
 tr.own td { font-weight: 600 } code { font: .88em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere }
 code.whole { white-space: pre-wrap }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 1rem 1.4rem; margin: .8rem 0 }
@@ -81,13 +82,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, own: int | N
 
     def cells(row: Sequence[object], tag: str) -> str:
         return "".join(
-            f"<{tag}{' class=n' if right else ''}>{escape(str(cell))}</{tag}>"
+            f"<{tag}{' class=n' if right else ' class=long' if unbroken(str(cell)) else ''}>{escape(str(cell))}</{tag}>"
             for cell, right in zip(row, numeric, strict=True)
         )
 
     lines = [f"<tr>{cells(head, 'th')}</tr>"]
     lines += [f"<tr{' class=own' if n == own else ''}>{cells(row, 'td')}</tr>" for n, row in enumerate(rows)]
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
+
+
+def unbroken(cell: str) -> bool:
+    """Whether some word of a cell is longer than a line may be: a signature, a digest."""
+    return max(map(len, cell.split()), default=0) > 40
 
 
 def is_number(cell: object) -> bool:

@@ -87,7 +87,7 @@ class Looked:
             write_text(pictures / f"{one.name.removeprefix('attention-')}.svg", svg(one, alone=True) + "\n")
         task = self.run.task
         drawn = record if found.words is None else replace(record, meta={**record.meta, ALIGNED: found.words})
-        shown = example(replace(prediction, record=drawn), "", task.present)
+        shown = example(replace(prediction, record=drawn), "", task.present, task.present_target)
         shown = f'<div class="examples wide">{shown}</div>'
         whole = page(f"Attention: {record.key}", [shown], own_sections(found), style=task.present_style)
         write_text(self.folder / f"{name}.html", whole)

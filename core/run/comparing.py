@@ -267,7 +267,9 @@ def item(sides: Sequence[Side], row: int, scores: Sequence[Sequence[float]]) -> 
     target = as_text(record.target)
     present = sides[0].run.task.present
     rows = [] if present else [("source", escape(as_text(record.source)))]
-    rows.append(("reference", escape(target)))
+    present_target = sides[0].run.task.present_target
+    drawn = present_target(sides[0].predictions[row]) if present_target and record.target is not None else ""
+    rows.append(("reference", f'<div class="domain">{drawn}</div>' if drawn else escape(target)))
     for side, own in zip(sides, scores, strict=True):
         answer = side.predictions[row]
         shown_ = f'<div class="domain">{present(answer)}</div>' if present else marked(answer.output, target)

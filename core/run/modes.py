@@ -28,6 +28,8 @@ def modes(
     part says why there is nothing.
     """
     search = run.config.search
+    if not run.model.reads_words:
+        return None, "this decoder says all tokens at once: there is nothing to search through"
     if run.model.ctc is not None and search.ctc_weight > 0:
         return (
             None,

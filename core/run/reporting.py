@@ -265,6 +265,7 @@ def examples(seen: Seen, run: StoredRun | None) -> Section:
     own = alone(first)
     ordered = own if first.metric.higher_is_better else [-value for value in own]
     said = f"Ordered by {first.metric.name} of the record alone, then by how sure the model was."
+    said += f" {seen.task.present_legend}" if seen.task.present_legend else ""
     if seen.task.present is None:
         said += " In outputs, underlined: what the reference has not; dotted: what it has and the output lacks."
     parts = [text(said, "note")]
@@ -274,7 +275,7 @@ def examples(seen: Seen, run: StoredRun | None) -> Section:
         parts.append(f'<h3>{name}</h3><div class="examples{wide}">')
         for row in rows:
             prediction, what = seen.predictions[row], f"{first.metric.name} {number(own[row])}"
-            made = example(with_words(run, prediction), what, seen.task.present)
+            made = example(with_words(run, prediction), what, seen.task.present, seen.task.present_target)
             if len(made.encode()) > left:  # a page that is too large to be sent is none
                 made = example(prediction, f"{what}; too large to be drawn", None)
             left -= len(made.encode())

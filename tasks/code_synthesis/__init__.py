@@ -17,7 +17,7 @@ from tasks.code_synthesis.docstrings import docstrings
 from tasks.code_synthesis.files import FORMATS, files
 from tasks.code_synthesis.metrics import metrics
 from tasks.code_synthesis.noises import NOISES
-from tasks.code_synthesis.page import STYLE, present
+from tasks.code_synthesis.page import LEGEND, STYLE, present, reference
 from tasks.code_synthesis.synthetic import synthetic, tiny
 
 if TYPE_CHECKING:  # torch is imported only when a rule is needed
@@ -63,5 +63,7 @@ TASK = Task(
     formats=FORMATS,
     bins={"depth": depth},
     present=present,
+    present_target=reference,
+    present_legend=LEGEND,
     present_style=STYLE,
 )

@@ -14,6 +14,8 @@ from tasks.code_synthesis.canonical import KEYWORDS as OF_SQL
 from tasks.code_synthesis.config import CodeConfig
 from tasks.code_synthesis.running import Check, run_tests, tests_of
 
+LEGEND = "Each answer with what came of its tests: the given examples, then those that the model never saw."
+"""Above a report's examples."""
 STYLE = """
 pre { margin: .4rem 0; padding: .5rem .7rem; overflow-x: auto; font: .88em/1.45 ui-monospace, Menlo, Consolas, monospace;
   border-left: 3px solid var(--line) }
@@ -41,6 +43,11 @@ def present(prediction: Prediction) -> str:
     parts = [f'<p class="request">{escape(str(record.source))}</p>']
     parts.append(f"<pre>{coloured(prediction.output)}</pre>" if prediction.output else '<p class="none">(empty)</p>')
     return "\n".join((*parts, *results(record, prediction.output)))
+
+
+def reference(prediction: Prediction) -> str:
+    """The first reference in the same colours."""
+    return f"<pre>{coloured(str(prediction.record.target))}</pre>"
 
 
 def coloured(code: str) -> str:

@@ -11,7 +11,7 @@ from tasks.protein_alignment.formats import FORMATS
 from tasks.protein_alignment.metrics import identity_band, metrics, part, utility
 from tasks.protein_alignment.needleman_wunsch import baseline, ungapped
 from tasks.protein_alignment.noises import NOISES
-from tasks.protein_alignment.page import STYLE, present
+from tasks.protein_alignment.page import LEGEND, STYLE, present, reference
 from tasks.protein_alignment.parts import features, rule
 from tasks.protein_alignment.simulated import simulated
 from tasks.protein_alignment.solve import solve
@@ -47,6 +47,8 @@ TASK = Task(
     formats=FORMATS,
     bins={"identity": identity_band, "part": part},
     present=present,
+    present_target=reference,
+    present_legend=LEGEND,
     present_style=STYLE,
     changeable=("task.piece", "task.fasta"),
 )

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
 from core.record import Hypothesis, Prediction
-from tasks.protein_alignment.alignment import GAP, identity, rows_of, spelled
+from tasks.protein_alignment.alignment import GAP, GAPS, fault, identity, rows_of, spelled
 from tasks.protein_alignment.colours import CLASSES, class_of, conservation, strengths
 from tasks.protein_alignment.writing import confidence, names_of
 
 WIDTH = 60
 
+LEGEND = (
+    "Residues in the colours of Clustal X, the stronger the more of their column is alike; below, "
+    "conservation and the confidence of the model, and beside the reference which of its columns were "
+    "found."
+)
+"""Above a report's examples."""
 STYLE = (
     """
 h2 { font-size: 1.05rem; margin: 1.6rem 0 .2rem } .facts { color: var(--faint); margin: 0 0 .6rem }
@@ -63,11 +70,19 @@ def as_html(prediction: Prediction, n_best: int) -> str:
 
 def section(prediction: Prediction, answer: Hypothesis, title: str) -> str:
     """One alignment in blocks of columns."""
-    rows, names = rows_of(answer.output), names_of(prediction)
-    sure, kept, much = confidence(answer, rows), conservation(rows), strengths(rows)
+    rows = rows_of(answer.output)
+    sure = confidence(answer, rows)
     said = f"{len(rows)} sequences, {len(rows[0])} columns, identity {100 * identity(rows):.1f} %, "
-    parts = [f"<h2>{title}</h2>", f'<p class="facts">{said}mean confidence {sum(sure) / len(sure):.2f}</p>']
-    last = [0] * len(rows)
+    parts = [f"<h2>{title}</h2>"] if title else []
+    parts += [f'<p class="facts">{said}mean confidence {sum(sure) / len(sure):.2f}</p>']
+    return "\n".join(
+        (*parts, *blocks(rows, names_of(prediction), (("conservation", conservation(rows)), ("confidence", sure))))
+    )
+
+
+def blocks(rows: Sequence[str], names: Sequence[str], bars: Sequence[tuple[str, Sequence[float]]]) -> list[str]:
+    """Columns in colour, so many at a time, with bars below."""
+    much, last, parts = strengths(rows), [0] * len(rows), list[str]()
     for begin in range(0, len(rows[0]), WIDTH):
         part = range(begin, min(begin + WIDTH, len(rows[0])))
         lines: list[str] = []
@@ -77,12 +92,35 @@ def section(prediction: Prediction, answer: Hypothesis, title: str) -> str:
             lines.append(
                 f'<tr><td class="name">{html.escape(name)}</td>{cells}<td class="last">{last[number]}</td></tr>'
             )
-        for kind, values in (("conservation", kept), ("confidence", sure)):
-            bars = "".join(f'<td><i style="height:{round(100 * values[column])}%"></i></td>' for column in part)
-            mark = "bars sure" if kind == "confidence" else "bars"
-            lines.append(f'<tr class="{mark}"><td class="name">{kind}</td>{bars}</tr>')
+        for kind, values in bars:
+            drawn = "".join(f'<td><i style="height:{round(100 * values[column])}%"></i></td>' for column in part)
+            mark = "bars" if kind == "conservation" else "bars sure"
+            lines.append(f'<tr class="{mark}"><td class="name">{kind}</td>{drawn}</tr>')
         parts.append(f'<div class="block"><table>{"".join(lines)}</table></div>')
-    return "\n".join(parts)
+    return parts
+
+
+def reference(prediction: Prediction) -> str:
+    """The reference in the same colours, and which of its columns the best answer has."""
+    rows = rows_of(str(prediction.record.target).translate(GAPS))
+    if fault(rows) or len(rows) != len(prediction.record.source):
+        return ""  # a CIGAR, say
+    theirs = set(places(rows_of(prediction.output))) if prediction.output else set[tuple[int, ...]]()
+    found = [float(column in theirs) for column in places(rows)]
+    said = f'<p class="facts">{sum(found):.0f} of {len(found)} columns found</p>'
+    return "\n".join(
+        (said, *blocks(rows, names_of(prediction), (("conservation", conservation(rows)), ("found", found))))
+    )
+
+
+def places(rows: Sequence[str]) -> list[tuple[int, ...]]:
+    """Of each column the number of each row's residue in its sequence, from 1; 0 for a gap."""
+    counted = [0] * len(rows)
+    columns: list[tuple[int, ...]] = []
+    for column in zip(*rows, strict=True):
+        counted = [n + (residue != GAP) for n, residue in zip(counted, column, strict=True)]
+        columns.append(tuple(n if residue != GAP else 0 for n, residue in zip(counted, column, strict=True)))
+    return columns
 
 
 def cell(residue: str, much: dict[str, float]) -> str:
@@ -94,5 +132,7 @@ def cell(residue: str, much: dict[str, float]) -> str:
 
 
 def present(prediction: Prediction) -> str:
-    """The best answer as part of a page (whose style is HEAD's)."""
-    return as_html(prediction, 1)
+    """The best answer as part of a page (whose style is HEAD's), which names it itself."""
+    if prediction.record.meta.get("error") or not prediction.output:
+        return as_html(prediction, 1)
+    return section(prediction, prediction.hypotheses[0], "")

@@ -16,7 +16,7 @@ from tasks.reaction_prediction.files import files
 from tasks.reaction_prediction.formats import FORMATS
 from tasks.reaction_prediction.metrics import metrics
 from tasks.reaction_prediction.noises import NOISES
-from tasks.reaction_prediction.page import STYLE, section
+from tasks.reaction_prediction.page import LEGEND, STYLE, present, reference
 from tasks.reaction_prediction.reaction import read_answer, read_source
 from tasks.reaction_prediction.settings import ReactionConfig
 from tasks.reaction_prediction.sources import both, orderly, uspto50k
@@ -99,6 +99,8 @@ TASK = Task(
     baselines={"copy": copy, "nearest": nearest},
     formats=FORMATS,
     bins={"class": reaction_class, "bonds": bonds, "stereo": stereo},
-    present=section,
+    present=present,
+    present_target=reference,
+    present_legend=LEGEND,
     present_style=STYLE,
 )

@@ -9,7 +9,7 @@ from tasks.speech_to_text.listening import listen
 from tasks.speech_to_text.manifests import files
 from tasks.speech_to_text.metrics import canonical, metrics, utility
 from tasks.speech_to_text.noises import NOISES
-from tasks.speech_to_text.page import STYLE, present
+from tasks.speech_to_text.page import LEGEND, STYLE, present
 from tasks.speech_to_text.reading import read, read_target
 from tasks.speech_to_text.recording import length_bin, voice_bin
 from tasks.speech_to_text.settings import SpeechConfig
@@ -67,5 +67,6 @@ TASK = Task(
     formats=FORMATS,
     bins={"seconds": length_bin, "voice": voice_bin},
     present=present,
+    present_legend=LEGEND,
     present_style=STYLE,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -12,7 +13,7 @@ from core.errors import UserError
 from core.record import Prediction
 from core.report.examples import as_text, listed, marked
 from core.report.svg import png
-from tasks.speech_to_text.features import log_mel, samples_of
+from tasks.speech_to_text.features import LOWEST, log_mel, samples_of
 from tasks.speech_to_text.recording import FRAME, Recording
 from tasks.speech_to_text.words import Segment
 
@@ -24,6 +25,11 @@ WIDE, WAVE, BANDED, BELOW, ABOVE = 640, 56, 84, 18, 20
 """Pixels: the picture's width, the wave, the spectrogram, the seconds below it, the words above it."""
 LOUD = 9.0
 """Nepers from the loudest band down to where it is white."""
+LEGEND = (
+    "The wave above the spectrogram (mel bands up to 8 kHz), seconds below. In what was heard, "
+    "underlined: not in the reference; dotted: missing."
+)
+"""Above a report's examples."""
 STYLE = "svg { width: 100%; height: auto; max-width: 44rem; display: block } p.none { color: var(--faint) }"
 
 
@@ -64,6 +70,7 @@ def picture(source: Recording, words: Sequence[tuple[str, float, float]]) -> str
         wave,
         f'<image x="0" y="{under}" width="{WIDE}" height="{BANDED}" preserveAspectRatio="none"'
         f' href="data:image/png;base64,{image}"/>',
+        *([] if source.is_features else pitches(under)),
         *(label(*word, source.begin, seconds) for word in words),
         *axis(seconds, under + BANDED),
     ]
@@ -93,6 +100,21 @@ def averaged(values_SF: np.ndarray, most: int) -> np.ndarray:
     edges = np.linspace(0, len(values_SF), most + 1).astype(int)
     sums = np.add.reduceat(values_SF, edges[:-1], axis=0)
     return sums / np.diff(edges)[:, None]
+
+
+def mel(hertz: float) -> float:
+    """On Slaney's scale, as the bands are: even up to 1 kHz, then by ratios."""
+    return 3 * hertz / 200 if hertz < 1000 else 15 + 27 * math.log(hertz / 1000) / math.log(6.4)
+
+
+def pitches(top: int) -> list[str]:
+    """What some heights of the spectrogram are in kHz."""
+    low, high = mel(LOWEST), mel(RATE / 2)
+    return [
+        f'<text x="{WIDE - 2}" y="{top + BANDED * (high - mel(1000 * kilo)) / (high - low) + 4:.1f}" font-size="9"'
+        f' text-anchor="end" opacity=".75">{kilo} kHz</text>'
+        for kilo in (1, 2, 4)
+    ]
 
 
 def label(word: str, begin: float, end: float, first: float, seconds: float) -> str:

@@ -5,7 +5,7 @@ from tasks.summarization.baselines import lead_1, lead_3, lead_words
 from tasks.summarization.codec import codecs
 from tasks.summarization.files import FORMATS, files
 from tasks.summarization.metrics import metrics, overlap, rouge_l
-from tasks.summarization.page import STYLE, present
+from tasks.summarization.page import LEGEND, STYLE, present
 from tasks.summarization.settings import SummarizationConfig
 from tasks.summarization.sources import ansible, debian, debian_or_ansible
 from tasks.summarization.toy import toy
@@ -42,5 +42,6 @@ TASK = Task(
     formats=FORMATS,
     bins={"reference-in-text": overlap},
     present=present,
+    present_legend=LEGEND,
     present_style=STYLE,
 )

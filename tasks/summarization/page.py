@@ -11,6 +11,8 @@ from core.record import Prediction
 from tasks.summarization.sentences import words
 
 PIECE = re.compile(r"\w+|\W+")
+LEGEND = "Marked: words that stand in the text as well; underlined: in the summary alone."
+"""Above a report's examples."""
 STYLE = """
 article { padding: 0.2em 0 } article > h2 { display: none }
 p { margin: 0.3em 0; white-space: pre-wrap; overflow-wrap: anywhere; max-width: none }

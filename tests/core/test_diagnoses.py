@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,6 +17,7 @@ import pytest
 from core.cli import dispatch
 from core.metrics.resampling import paired_bootstrap, paired_randomisation
 from core.record import Hypothesis, Prediction, Record
+from core.report.attended import attention_section
 from core.report.attention import END, Attention, entropy_by_step
 from core.report.calibration import by_coverage, fit_temperature, reliability, risk_coverage
 from core.report.charts import HeatMap
@@ -123,6 +126,15 @@ def test_entropy_is_log_s_where_it_looks_everywhere_alike() -> None:
     assert steps.heads["layer 1, head 1"] == pytest.approx(
         ((2 * math.log(4) + math.log(2)) / 3, math.log(2) / 3, math.log(2))
     )
+
+
+def test_maps_of_a_size_that_tells_something_stand_first() -> None:
+    sizes = (2, 70, 18, 4, 30)
+    found = [replace(looked(np.full((1, 1, 3, size), 1 / size)), key=f"of {size}") for size in sizes]
+    section = attention_section(found)
+    assert [one.title for one in section.charts[:1]] == ["of 18"]
+    shown = "".join(section.parts)
+    assert [shown.count(f">of {size}<") > 0 for size in sizes] == [False, False, True, True, True]
 
 
 def test_alignments_coverage_and_times_by_hand() -> None:
@@ -270,10 +282,10 @@ def test_quarters_by_length_hold_every_record() -> None:
     [("protein_alignment", False), pytest.param("reaction_prediction", True, marks=pytest.mark.slow)],
 )
 def test_decoders_that_are_told_of_the_prefix_are_asked_about_wrong_ones_too(
-    name: str, *, spelled: bool, tmp_path: Path
+    name: str, *, spelled: bool, trained: Callable[[str], Path]
 ) -> None:
     task = TASKS[name]
-    stored = load_run(task, RunFolder(trained(name, tmp_path)))
+    stored = load_run(task, RunFolder(trained(name)))
     assert stored.model.features is not None
     records = read_split(task, stored.config, "dev").records[:3]
     answer = Answerer(task, stored.config, stored.codecs, stored.model, stored.rule)
@@ -290,10 +302,10 @@ def test_decoders_that_are_told_of_the_prefix_are_asked_about_wrong_ones_too(
 
 
 def test_answers_of_several_searches_have_no_map_and_the_others_keep_theirs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = "protein_alignment"
-    task, run = TASKS[name], trained(name, tmp_path)
+    task, run = TASKS[name], trained(name)
     (tmp_path / "three.fasta").write_text(">a\nACDEFGHIKL\n>b\nACDEGHIKL\n>c\nACDFGHIKLM\n")
     (tmp_path / "two.fasta").write_text(">a\nACDEFGHIKL\n>b\nACDEGHIKL\n")
     words = [str(run), str(tmp_path / "three.fasta"), str(tmp_path / "two.fasta"), "--attention", str(tmp_path / "out")]
@@ -306,10 +318,16 @@ def test_answers_of_several_searches_have_no_map_and_the_others_keep_theirs(
     assert second.split(), "the pair has its alignment"
 
 
-def trained(name: str, folder: Path) -> Path:
-    """One step of a task's tiny config."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """One step of a task's tiny config, once."""
+    return cache(lambda name: one_step(name, tmp_path_factory.mktemp(name)))
+
+
+def one_step(name: str, folder: Path) -> Path:
+    """Trained so much, and seen few records."""
     task, config = TASKS[name], Path(__file__).parents[2] / "configs" / name / "tiny.toml"
     short = ["steps=1", "evaluate_every=1", "evaluate_records=2", "final_records=2", "threads=1", "report=false"]
-    words = [str(config), "--run", str(folder / "run"), *(f"train.{one}" for one in short)]
+    words = [str(config), "--run", str(folder / "run"), "data.limit=60", *(f"train.{one}" for one in short)]
     assert dispatch("train", lambda: task, name, words) == 0
     return folder / "run"

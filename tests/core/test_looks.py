@@ -116,7 +116,7 @@ def test_where_it_looked_for_every_input(run: Path, typed: Typed, tmp_path: Path
         heads = {f"layer-{layer}-head-{head}" for layer in (1, 2) for head in (1, 2)}
         assert pictures == {"mean", "max", "rollout", "saliency", *heads}
         page = (folder / f"{name}.html").read_text()
-        assert "log S: everywhere alike" in page
+        assert "log S: all alike" in page
         assert "gradient x input" in page
 
 

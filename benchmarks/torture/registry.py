@@ -6,7 +6,11 @@ from importlib import import_module
 
 from benchmarks.torture.rows import Row
 
-FAMILIES: dict[str, tuple[str, ...]] = {}
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "files": ("malice", "bombs", "paths", "growth"),
+    "records": ("records", "sounds", "settings"),
+    "jail": ("contained",),
+}
 """Family -> modules with `ROWS`, in the order of the page."""
 
 

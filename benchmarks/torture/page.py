@@ -19,6 +19,19 @@ these files by `python -m benchmarks.torture --page`.
 $ python -m benchmarks.torture --list
 ```
 
+What this means in use:
+
+* A run that was killed, or whose machine was, goes on with `--resume` and ends with the bytes that it would have had. Ctrl-C, SIGTERM and
+  SIGUSR1 save and stop; a second one stops at once.
+* Where the disk is full, training warns (path, bytes needed, bytes free), keeps what is due, and tries again a tenth of `save.every`
+  later. If there is still no room at the end, it ends with exit code 3, and the checkpoint before is whole.
+* `--resume` refuses what would make it another run: a key of the config (typed or edited), data, vocabulary, threads, the processor's
+  instruction set, device, precision, torch. It names field, old and new value; `--force FIELD,FIELD` goes on all the same, and `run.json`
+  and the checkpoints tell of it.
+* `train.nonfinite` says what a loss or gradient that is no number does: `raise` (exit code 4), `skip` the update, or `rollback`, which
+  takes up the weights of the last multiple of `save.every`. Step, records (file:line) and the first bad module are named, and steps that
+  were left out are part of the state.
+
 `--rows R1,S3` takes some rows, `--minutes N` shares so much time among them, `--seed S` draws other trials, `--only N` plays one trial
 again and shows all that it says.
 """

@@ -7,6 +7,9 @@ from importlib import import_module
 from benchmarks.torture.rows import Row
 
 FAMILIES: dict[str, tuple[str, ...]] = {
+    "crashes": ("crashes",),
+    "storage": ("storage", "power", "drift"),
+    "numbers": ("numbers", "ladder", "flat"),
     "files": ("malice", "bombs", "paths", "growth"),
     "records": ("records", "sounds", "settings"),
     "jail": ("contained",),

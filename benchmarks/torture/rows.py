@@ -66,8 +66,8 @@ class Row:
     """Trials of the quick form; 0: none."""
     seconds: float = 1.0
     """About so much of a core's time for a trial: how a limited time is shared among rows."""
-    limit: float = 120.0
-    """A trial that takes longer hangs, which is a breach."""
+    limit: float = 1200.0
+    """A trial that takes longer hangs, which is a breach: seconds by the clock, and machines may be busy with much else."""
     warm: Callable[[Sequence[int]], None] | None = None
     """Called once before the first trial, in the process that trials are forked from, with the numbers of those to come."""
     alone: bool = False

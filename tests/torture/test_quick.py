@@ -11,6 +11,7 @@ from benchmarks.torture.registry import FAMILIES
 from tests.conftest import ROOT
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_promises_are_kept(family: str) -> None:
     """In a process of its own: trials are forked from one that has computed nothing yet."""

@@ -24,14 +24,16 @@ from core.testing.markov import batch_of
 RACER = """
 import sys
 from benchmarks.speed.turns import serve
-print("noise of a library")
+def make():
+    print("noise of a library")
+    return act
 def act(request):
     print("more noise")
     if request == "fall":
         sys.exit(3)
     total = sum(range(request * int(sys.argv[1])))
     return [sys.argv[1], total]
-serve(act)
+serve(make)
 """
 
 

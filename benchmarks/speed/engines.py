@@ -177,13 +177,17 @@ def main(argv: Sequence[str]) -> None:
     """One engine, waiting for its turns."""
     warnings.simplefilter("ignore")  # of others' libraries
     name, size, threads, folder = argv
-    engine = ENGINES[name](size, int(threads), Path(folder))
 
-    def work(request: Any) -> list[Rows]:
-        asked = cast(dict[str, Any], request)
-        return engine.decode(asked["sources"], asked["lengths"], asked["beams"])
+    def make() -> Callable[[Any], list[Rows]]:
+        engine = ENGINES[name](size, int(threads), Path(folder))
 
-    serve(work)
+        def work(request: Any) -> list[Rows]:
+            asked = cast(dict[str, Any], request)
+            return engine.decode(asked["sources"], asked["lengths"], asked["beams"])
+
+        return work
+
+    serve(make)
 
 
 if __name__ == "__main__":

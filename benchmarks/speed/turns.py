@@ -41,10 +41,14 @@ class Turn:
         return self.wall if clock == "wall" else self.processor
 
 
-def serve(work: Callable[[Any], Any]) -> None:
-    """In the process of a program: answer every line of JSON on standard input with one on what was standard output."""
+def serve(make: Callable[[], Callable[[Any], Any]]) -> None:
+    """In the process of a program: answer every line of JSON on standard input with one on what was standard output.
+
+    What answers is made once that is out of the reach of whatever libraries print.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)
+    work = make()
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -38,8 +38,8 @@ class Verdict:
 
     @property
     def moved(self) -> float:
-        """By how much the metric moved that moved most."""
-        return max(abs(low - full) for full, low in self.metrics.values())
+        """By how much the metric moved that moved most; rounding is no move."""
+        return round(max(abs(low - full) for full, low in self.metrics.values()), 9)
 
     @property
     def permitted(self) -> bool:

@@ -39,7 +39,7 @@ def read_jsonl(cfg: CodeConfig, path: Path) -> Iterator[Record]:
     def parse(line: Line) -> Record:
         tree = json_object(line)
         own = {name: tree[name] for name in ("tests", "examples") if tree.get(name) is not None}
-        if own and not isinstance(tree.get("meta") or {}, dict):
+        if not isinstance(tree.get("meta") or {}, dict):
             raise line.bad("`meta` is no object")
         tree = {**tree, "meta": {**(tree.get("meta") or {}), **own}}
         record = read_tree(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,7 @@ def units(path: Path) -> Iterator[Unit]:
             yield from reading.taken()
     except expat.ExpatError as error:
         raise DataError(f"{path}:{error.lineno}: not XML: {expat.ErrorString(error.code)}") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: {error}") from None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -223,7 +224,7 @@ def read_features(path: Path) -> FeatureFile:
         raise BadRecord(f"{path}: an empty file")
     try:
         raw: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError, KeyError, TypeError) as error:
+    except (ValueError, EOFError, SyntaxError, KeyError, TypeError, OverflowError, TokenError) as error:
         raise BadRecord(f"{path}: no .npy file that can be read ({str(error).splitlines()[0][:100]})") from None
     if not isinstance(raw, np.ndarray) or raw.ndim != 2 or raw.dtype.kind not in "fiu":
         shape = getattr(raw, "shape", "no shape")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,15 @@ class TaskCase:
         except MetricSkipped:
             return False
         return True
+
+    def utilities(self, records: Sequence[Record], outputs: Sequence[str]) -> Sequence[Callable[[str, str], float]]:
+        """The task's own, or those of records that all have these answers; none where it has neither."""
+        if self.task.utilities is None:
+            return [] if self.task.utility is None else [self.task.utility]
+        answers = tuple(Hypothesis(output, 0.0) for output in dict.fromkeys(outputs))
+        found = self.task.utilities(self.config.task, [Prediction(record, answers) for record in records])
+        assert len(found) == len(records), f"{len(found)} utilities for {len(records)} predictions"
+        return found
 
     def pairs(self, records: Sequence[Record], *, copy: Copying = False) -> list[Pair]:
         """As numbers; for a model that copies with what it copies."""

@@ -328,12 +328,7 @@ def bins_and_utility_are_defined(case: TaskCase) -> None:
             assert isinstance(found, str), f"{record.key!r}: its bin by {name} is {found!r}, not text"
     records = case.records["test"][:8]
     outputs = gold(case, records)
-    utilities = [case.task.utility] if case.task.utility is not None else []
-    if case.task.utilities is not None:
-        answers = tuple(Hypothesis(output, 0.0) for output in dict.fromkeys(outputs))
-        utilities = case.task.utilities(case.config.task, [Prediction(record, answers) for record in records])
-        assert len(utilities) == len(records), f"{len(utilities)} utilities for {len(records)} predictions"
-    for utility in utilities:
+    for utility in case.utilities(records, outputs):
         for one in outputs:
             use = [utility(one, other) for other in outputs]
             assert np.isfinite(use).all(), f"the utility of {one!r} against others is {use}"

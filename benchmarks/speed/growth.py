@@ -93,15 +93,10 @@ def swept(sweep: Sweep, racer: Racer, rounds: int) -> dict[str, Any]:
             turn = racer.turn({"sources": asked.sources, "lengths": asked.lengths, "beams": asked.beams})
             if number:
                 taken[value].append(turn.processor)
-    points = [
-        {**sweep.setting(value), "seconds": statistics.median(some), "all_seconds": some}
-        for value, some in taken.items()
-    ]
-    slope = exponent(sweep.values, [one["seconds"] for one in points])
-    print(
-        f"{sweep.name:<8}"
-        + "".join(f"  {value}: {one['seconds']:.3f} s" for value, one in zip(sweep.values, points, strict=True))
-    )
+    medians = {value: statistics.median(some) for value, some in taken.items()}
+    points = [{**sweep.setting(value), "seconds": medians[value], "all_seconds": some} for value, some in taken.items()]
+    slope = exponent(sweep.values, list(medians.values()))
+    print(f"{sweep.name:<8}" + "".join(f"  {value}: {medians[value]:.3f} s" for value in sweep.values))
     print(f"{'':<8}  seconds ~ {sweep.name}^{slope:.2f}", flush=True)
     return {"name": sweep.name, "points": points, "exponent": slope}
 

@@ -88,7 +88,7 @@ def read(path: Path) -> Result:
 
 def beside(found: Result) -> str:
     """Rates and ratios of one size and number of threads."""
-    names = [*found["own"], *found["peers"]]
+    names: list[str] = [*found["own"], *found["peers"]]
     rates = [
         [cell["cell"], *(f"{cell['tokens_per_second'][name]:,.0f}" for name in names), str(cell["rounds"])]
         for cell in found["cells"]
@@ -114,6 +114,7 @@ def shape(found: Result) -> str:
 
 def ratios(cell: Result, found: Result) -> list[list[str]]:
     """A row a peer."""
+    peers: list[str] = found["peers"]
     goals = GOALS.get((cell["beams"], cell["batch"]), {}) if found["size"] == "S" else {}
     return [
         [
@@ -122,7 +123,7 @@ def ratios(cell: Result, found: Result) -> list[list[str]]:
             f"{goals[peer]:g}" if peer in goals else "-",
             *(f"{cell['ratios'][one][peer]:.2f}" for one in found["own"]),
         ]
-        for peer in found["peers"]
+        for peer in peers
     ]
 
 

@@ -6,10 +6,13 @@ import json
 import shutil
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks.story import bleu
+from benchmarks.leaderboard.arrays import pack
+from benchmarks.story import bleu, bottleneck
 from benchmarks.story.__main__ import main
 from benchmarks.story.rungs import LADDER, Budget, config_of
 from core.config_tree import differences
@@ -37,10 +40,12 @@ def test_rungs_differ_by_their_keys_alone() -> None:
 
 def test_smaller_budgets_keep_their_proportions() -> None:
     whole, part = config_of(LADDER[0], Budget()).train, config_of(LADDER[0], Budget(steps=40, minutes=2.5)).train
-    assert (part.steps, part.minutes) == (40, 2.5)
+    assert part.steps == 40
+    assert part.minutes == pytest.approx(2.5 * LADDER[0].share)
     assert part.steps // part.evaluate_every == whole.steps // whole.evaluate_every
     assert part.warmup < part.steps
     assert config_of(LADDER[4], Budget(smoke=True)).data.source == "phrases"
+    assert sum(one.share for one in LADDER) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +105,43 @@ def test_a_figure_that_is_changed_by_hand_is_seen(tmp_path: Path, capsys: pytest
     assert "story.md: not what the results give" in capsys.readouterr().err
 
 
+def rung_result(scores: dict[str, tuple[float, float]], wobble: float) -> dict[str, Any]:
+    """Bin -> BLEU and bits per word, with resamples that far around them."""
+    random = np.random.default_rng(1)
+
+    def one(value: float) -> dict[str, Any]:
+        return {"value": value, "resamples": pack((value + wobble * random.normal(size=200)).astype(np.float32))}
+
+    rows = [{"bin": name, "n": 9, "bleu": one(bleu), "bits": one(bits)} for name, (bleu, bits) in scores.items()]
+    return {"by_length": rows}
+
+
+def test_the_bottleneck_shows_where_one_vector_keeps_less_of_long_sentences() -> None:
+    within = (LADDER[2], rung_result({"4-7": (30.0, 4.0), "21+": (20.0, 3.0)}, 0.1))
+    narrow = (LADDER[1], rung_result({"4-7": (24.0, 5.0), "21+": (4.0, 6.0)}, 0.1))
+    wide = (LADDER[1], rung_result({"4-7": (24.0, 5.0), "21+": (16.0, 4.0)}, 0.1))
+    shown = bottleneck.verdict([narrow, within])
+    assert "| bidirectional | -60 points [-6" in shown
+    assert "changes by +2.00 [" in shown
+    assert "the bottleneck shows in BLEU: bidirectional, 21+ words against 4-7." in shown
+    assert "shows in what the models believe" in shown
+    same = bottleneck.verdict([wide, within])
+    assert "| bidirectional | +0 points" in same or "| bidirectional | -0 points" in same
+    assert "is not shown in BLEU" in same
+    assert "is not shown in what the models believe" in same
+    assert bottleneck.shares([narrow, within]) == {"bidirectional": pytest.approx([80.0, 20.0])}
+
+
+def test_a_share_of_next_to_nothing_is_none() -> None:
+    within = (LADDER[2], rung_result({"4-7": (30.0, 4.0), "21+": (0.4, 3.0)}, 0.1))
+    narrow = (LADDER[1], rung_result({"4-7": (24.0, 5.0), "21+": (0.3, 6.0)}, 0.1))
+    assert "| bidirectional | - |" in bottleneck.verdict([narrow, within])
+    assert bottleneck.shares([narrow, within]) == {}
+    assert "| 21+ | - |" in bottleneck.shares_table([narrow, within])
+
+
 def test_a_rung_is_trained_and_scored_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given = ["--smoke", *words(tmp_path), "--rungs"]
+    given = ["--smoke", "--jobs=1", *words(tmp_path), "--rungs"]
     assert main([*given, "bidirectional"]) == 0
     log = (tmp_path / "runs" / "bidirectional" / "log.jsonl").read_bytes()
     result = (tmp_path / "results" / "bidirectional.json").read_bytes()
@@ -125,8 +165,20 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert "did you mean additive?" in capsys.readouterr().err
     assert main(["--steps", "1", *words(tmp_path)]) == 2
     assert main(["--minutes", "-1", *words(tmp_path)]) == 2
+    assert main(["--jobs", "0", *words(tmp_path)]) == 2
     assert main(["--write-only", *words(tmp_path)]) == 3
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_rung_that_fails_beside_another_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--smoke", *words(tmp_path), "--rungs", "context-vector", "bidirectional"]
+    assert main(given) == 0
+    assert "context vector: done" in capsys.readouterr().err
+    assert main([*given, "--steps", "6"]) == 2
+    said = capsys.readouterr().err
+    assert "stopped" in said
+    assert "trained with another config" in said
 
 
 @pytest.mark.slow
@@ -136,5 +188,5 @@ def test_the_whole_ladder_stands(tmp_path: Path) -> None:
     for number, rung in enumerate(LADDER, start=1):
         assert f"| {number} | {rung.title} |" in page
     assert len(list((tmp_path / "docs" / "story").glob("attention-*.svg"))) == 4
-    for link in ("learning", "loss", "lengths"):
+    for link in ("learning", "loss", "lengths", "bits"):
         assert f"(story/{link}.svg)" in page

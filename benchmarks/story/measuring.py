@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from benchmarks.leaderboard.arrays import pack
 from benchmarks.leaderboard.resamples import SEED, groups_of
 from benchmarks.story import bleu
 from benchmarks.story.rungs import BINS, Rung
-from benchmarks.story.training import processor_minutes
+from benchmarks.story.training import begun_at, processor_minutes
 from core.config_text import to_tree
 from core.data.split import hashed_share
 from core.metrics.resampling import draws
@@ -21,16 +22,19 @@ from core.metrics.sacre import SacreMetric
 from core.record import Prediction, Record
 from core.report.attention import attend_to
 from core.report.facts import read_log
+from core.report.forced import forced
 from core.run.answering import Answerer
 from core.run.evaluation import with_targets
 from core.run.folder import RunFolder, read_json
 from core.run.prepared import read_split, source_name
 from core.run.progress import progress_bar
-from core.run.scoring import Score, score
+from core.run.scoring import score
 from core.run.stored import StoredRun, load_run
 from core.task import Task
 
 RESAMPLES = 1000
+ASKED = 2000
+"""Records of the test split, or all where it has no more: those of the lowest hashes, so that nobody chose them."""
 SMOKE = 16
 """Records and resamples where it is only to be seen that all stands."""
 SHOWN = 3
@@ -46,7 +50,7 @@ def measured(task: Task[Any], rung: Rung, folder: RunFolder, *, smoke: bool = Fa
     found = with_targets(read_split(task, run.config, "test"))
     train = read_split(task, run.config, "train").records
     records = sorted(found.records, key=lambda one: hashed_share(one.key))  # so that nobody chose what is shown
-    records, resamples = (records[:SMOKE], SMOKE) if smoke else (records, RESAMPLES)
+    records, resamples = (records[:SMOKE], SMOKE) if smoke else (records[:ASKED], RESAMPLES)
     answer = Answerer(task, run.config, run.codecs, run.model, run.rule)
     begun = time.perf_counter()
     with progress_bar(len(records), f"{rung.name}: test") as advance:
@@ -55,6 +59,9 @@ def measured(task: Task[Any], rung: Rung, folder: RunFolder, *, smoke: bool = Fa
     scores = score(predictions, task.metrics(run.config.task))
     metric = next(one.metric for one in scores.values() if isinstance(one.metric, SacreMetric))
     facts, outcome = read_json(folder.facts), read_json(folder.metrics)
+    rows: dict[str, tuple[Scored, np.ndarray]] = {name: (one.metric, one.rows) for name, one in scores.items()}
+    rows["bits"] = BitsPerWord(), surprises(run, records)
+    groups = groups_of(predictions)
     return {
         "rung": rung.name,
         "keys": list(rung.keys),
@@ -64,6 +71,7 @@ def measured(task: Task[Any], rung: Rung, folder: RunFolder, *, smoke: bool = Fa
             "split": "test",
             "sha256": found.sha256,
             "n": len(records),
+            "of": len(found.records),
             "train": facts["records"]["train"],
             "dev": facts["records"]["dev"],
         },
@@ -73,10 +81,12 @@ def measured(task: Task[Any], rung: Rung, folder: RunFolder, *, smoke: bool = Fa
         "ended": outcome["reason"],
         "minutes": outcome["minutes"],
         "processor_minutes": processor_minutes(folder),
+        "begun": begun_at(folder),
+        "scored": round(time.time()),
         "decode_seconds": seconds,
         "environment": facts["environment"],
-        "metrics": {name: resampled(one, one.rows, groups_of(predictions), resamples) for name, one in scores.items()},
-        "by_length": by_length(predictions, scores, resamples),
+        "metrics": {name: resampled(*one, groups, resamples) for name, one in rows.items()},
+        "by_length": by_length(predictions, rows, resamples),
         "kept": kept(predictions, train),
         "curve": curve(folder),
         "bleu": {"corpus": bleu.corpus(metric, predictions), "examples": bleu.examples(predictions)},
@@ -88,14 +98,43 @@ def measured(task: Task[Any], rung: Rung, folder: RunFolder, *, smoke: bool = Fa
     }
 
 
-def resampled(one: Score, rows: np.ndarray, groups: Sequence[Any] | None, resamples: int) -> dict[str, Any]:
+class Scored(Protocol):
+    """Something to say of any choice of records, from a row of numbers a record."""
+
+    @property
+    def signature(self) -> str: ...
+    def score(self, rows: np.ndarray) -> float: ...
+
+
+class BitsPerWord:
+    """How much of the reference a model has to be told: its bits by the words that it has. Search plays no part in it."""
+
+    signature = "-log2 p(reference, end | source) / words of the reference"
+
+    def score(self, rows: np.ndarray) -> float:
+        """Summed before they are divided."""
+        return float(rows[:, 0].sum() / rows[:, 1].sum())
+
+
+def surprises(run: StoredRun, records: Sequence[Record]) -> np.ndarray:
+    """[N, 2]: bits of each reference, and its words."""
+    found = forced(run.model, run.codecs, records, longest=run.config.batch.longest)
+    return np.array(
+        [
+            [-one.total / math.log(2), len(str(record.target).split())]
+            for one, record in zip(found, records, strict=True)
+        ]
+    )
+
+
+def resampled(metric: Scored, rows: np.ndarray, groups: Sequence[Any] | None, resamples: int) -> dict[str, Any]:
     """A score with its 95 % interval, and its value in each resample of the records: rungs compare draw by draw (Koehn, 2004)."""
-    values_R = np.array([one.metric.score(rows[at]) for at in draws(len(rows), groups, SEED, resamples)])
+    values_R = np.array([metric.score(rows[at]) for at in draws(len(rows), groups, SEED, resamples)])
     low, high = (float(edge) for edge in np.nanpercentile(values_R, [2.5, 97.5]))
     return {
-        "value": one.metric.score(rows),
+        "value": metric.score(rows),
         "interval": [low, high],
-        "signature": one.metric.signature,
+        "signature": metric.signature,
         "resamples": pack(values_R.astype(np.float32)),
     }
 
@@ -105,7 +144,9 @@ def length_of(record: Record) -> int:
     return len(str(record.source).split())
 
 
-def by_length(predictions: Sequence[Prediction], scores: dict[str, Score], resamples: int) -> list[dict[str, Any]]:
+def by_length(
+    predictions: Sequence[Prediction], rows: Mapping[str, tuple[Scored, np.ndarray]], resamples: int
+) -> list[dict[str, Any]]:
     """Each bin that has records: how many, how long, and each metric over them with its interval."""
     lengths_N = np.array([length_of(one.record) for one in predictions])
     found: list[dict[str, Any]] = []
@@ -119,8 +160,8 @@ def by_length(predictions: Sequence[Prediction], scores: dict[str, Score], resam
             "n": int(chosen_N.sum()),
             "mean_words": float(lengths_N[chosen_N].mean()),
         }
-        for name, one in scores.items():
-            row[name] = resampled(one, one.rows[chosen_N], groups, resamples)
+        for name, (metric, rows_N) in rows.items():
+            row[name] = resampled(metric, rows_N[chosen_N], groups, resamples)
         found.append(row)
     return found
 

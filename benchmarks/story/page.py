@@ -9,25 +9,27 @@ import numpy as np
 
 from benchmarks.leaderboard.arrays import unpack
 from benchmarks.leaderboard.markdown import machine, table
-from benchmarks.story import pictures, telling
-from benchmarks.story.rungs import BINS, LADDER, Rung
+from benchmarks.story import bottleneck, pictures, telling
+from benchmarks.story.rungs import LADDER, Rung
 from core.errors import DataError
 
 Result = Mapping[str, Any]
 Found = Sequence[tuple[Rung, Result]]
-WITHOUT = ("context-vector", "bidirectional")
-"""Rungs whose decoder gets one vector."""
 
 
 def files(found: Found) -> dict[str, str]:
     """Name -> content, of everything under docs/ that the results give."""
     one_test(found)
     titled = [(rung.title, result) for rung, result in found]
+    names = bottleneck.bins(found)
     made = {
         "story/learning.svg": pictures.learning(titled),
         "story/loss.svg": pictures.losses(titled),
-        "story/lengths.svg": pictures.lengths(titled, bins(found)),
+        "story/lengths.svg": pictures.lengths(titled, names),
+        "story/bits.svg": pictures.bits(titled, names),
     }
+    if kept_shares := bottleneck.shares(found):
+        made["story/shares.svg"] = pictures.shares(kept_shares, names)
     for rung, result in found:
         if result["attention"] is not None:
             made[f"story/attention-{rung.name}.svg"] = pictures.attention(
@@ -50,8 +52,7 @@ def markdown(found: Found, names: Sequence[str]) -> str:
         parts += [f"## {1 + LADDER.index(rung)}. {capital(rung.title)}\n", telling.RUNGS[rung.name], keys(rung)]
         if number:
             parts.append(gain(found[number - 1], (rung, result)))
-    parts += ["## The bottleneck, by length\n", telling.LENGTHS, "![BLEU by length](story/lengths.svg)\n"]
-    parts += [lengths_table(found), bottleneck(found)]
+    parts += ["## The bottleneck, by length\n", telling.LENGTHS, bottleneck.section(found)]
     drawn = [(rung, f"story/attention-{rung.name}.svg") for rung, _ in found]
     drawn = [(rung, name) for rung, name in drawn if name in names]
     if drawn:
@@ -65,30 +66,46 @@ def markdown(found: Found, names: Sequence[str]) -> str:
 def setting(found: Found) -> str:
     """Data, budget, machine."""
     results = [result for _, result in found]
-    data, config = results[0]["data"], results[0]["config"]["train"]
-    budget = f"{config['steps']:,} updates of the same batches each"
+    data, config = results[0]["data"], results[0]["config"]
+    budget = f"{config['train']['steps']:,} updates of the same batches each"
     if minutes := results[0]["budget_minutes"]:
-        budget += f", or {minutes:g} minutes of training where that is sooner"
-    whole, spent = (sum(result[name] for result in results) for name in ("minutes", "processor_minutes"))
+        budget += f"; had {minutes:g} minutes of one core been less, all rungs would have ended at their shares of them"
+    asked = f"{data['n']:,}" if data["n"] == data["of"] else f"{data['n']:,} of {data['of']:,} (the lowest hashes)"
+    spent = sum(result["processor_minutes"] for result in results)
+    passed = (max(result["scored"] for result in results) - min(result["begun"] for result in results)) / 60
     machines = "; ".join(dict.fromkeys(machine(result["environment"]) for result in results))
     remarks = " ".join(dict.fromkeys(result["remark"] for result in results if result["remark"]))
     lines = [
-        f"* Data: `{data['name']}`, {data['train']:,} pairs to learn from, {data['dev']:,} to choose by,"
-        f" {data['n']:,} to test, scored once.",
-        f"* Budget: {budget}; {whole:.0f} minutes of training by the clock, {spent:.0f} minutes of the processor in all"
-        f" (with reading and evaluating), on {machines}.",
+        f"* Data: `{data['name']}`, {config['task']['source_language']} to {config['task']['target_language']},"
+        f" {data['train']:,} pairs to learn from, {data['dev']:,} to choose by, {asked} to test, scored once."
+        " Two close languages: what little can be learned in minutes is enough to say something, so that what a model"
+        " cannot hold shows, and not only what it has not learned yet.",
+        f"* Budget: {budget}.",
+        f"* Cost: {spent:.0f} minutes of the processor for training, reading and evaluating; from the first rung's beginning to the"
+        f" last one's score {passed:.0f} minutes by the clock, on {machines} a rung.",
         *([f"* {remarks}"] if remarks else []),
-        "* Nothing was tuned for a rung but the optimizer of the recurrent ones (AdamW or Muon, by a short trial on dev); the"
-        " updates are as many as the time allowed. Scores are of the test part, with 95 % intervals over groups of sentences that"
-        " belong together. The models are small and the budget is short: orders and gaps are the"
-        " point here, not heights.",
+        "* Chosen by short trials of the second and the third rung, judged on dev: the pair of languages and the size of batches,"
+        " the same for all. The optimizer is AdamW for the recurrent rungs and Muon for the Transformers. Scores are of"
+        " the test part, with 95 % intervals over groups of sentences that belong together. The models are small and the budget is"
+        " short: orders and gaps are the point here, not heights.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def ladder(found: Found) -> str:
     """One row a rung."""
-    head = ["", "rung", "papers", "parameters", "updates", "minutes by the clock", "of the processor", "BLEU", "chrF"]
+    head = [
+        "",
+        "rung",
+        "papers",
+        "parameters",
+        "updates",
+        "minutes by the clock",
+        "of the processor",
+        "BLEU",
+        "chrF",
+        "bits per word",
+    ]
     return table(
         head,
         [
@@ -96,6 +113,7 @@ def ladder(found: Found) -> str:
                 *(str(1 + LADDER.index(rung)), rung.title, rung.papers, f"{result['parameters']:,}"),
                 *(f"{result['steps']:,}", f"{result['minutes']:.1f}", f"{result['processor_minutes']:.1f}"),
                 *(valued(result["metrics"][name]) for name in ("bleu", "chrf")),
+                f"{result['metrics']['bits']['value']:.2f}",
             ]
             for rung, result in found
         ],
@@ -130,77 +148,6 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float,
     points_R = unpack(other["resamples"]) - unpack(one["resamples"])
     low, high = (float(edge) for edge in np.nanpercentile(points_R, [2.5, 97.5]))
     return other["value"] - one["value"], low, high
-
-
-def bins(found: Found) -> list[str]:
-    """Those with records, the shortest first."""
-    there = {row["bin"] for _, result in found for row in result["by_length"]}
-    order = [f"{low}-{high}" if high else f"{low}+" for low, high in BINS]
-    return [name for name in order if name in there]
-
-
-def lengths_table(found: Found) -> str:
-    """A row a bin, a column a rung."""
-    rows: list[list[str]] = []
-    for name in bins(found):
-        own = [next(row for row in result["by_length"] if row["bin"] == name) for _, result in found]
-        rows.append([name, f"{own[0]['n']:,}", *(f"{row['bleu']['value']:.1f}" for row in own)])
-    return table(["words", "sentences", *(rung.title for rung, _ in found)], rows)
-
-
-def bottleneck(found: Found) -> str:
-    """What attention adds to the same encoder, bin by bin; and what is left at the longest of the shortest bin's score."""
-    by_name = {rung.name: result for rung, result in found}
-    parts: list[str] = []
-    if {"bidirectional", "additive"} <= by_name.keys():
-        rows: list[list[str]] = []
-        for name in bins(found):
-            without, within = (
-                next(row for row in by_name[rung]["by_length"] if row["bin"] == name)
-                for rung in ("bidirectional", "additive")
-            )
-            points, low, high = difference(without["bleu"], within["bleu"])
-            ratio = f"{within['bleu']['value'] / without['bleu']['value']:.1f}" if without["bleu"]["value"] else "-"
-            rows.append([name, f"{points:+.1f}", f"[{low:+.1f}, {high:+.1f}]", ratio])
-        said = "The same encoder, with one vector and with attention, paired on the same sentences:\n"
-        parts += [said, table(["words", "BLEU gained by attention", "95 %", "times as much"], rows)]
-    first, last = bins(found)[0], bins(found)[-1]
-    lines: list[str] = []
-    for rung, result in found:
-        short, long = (at(result, name)["value"] for name in (first, last))
-        if short:
-            lines.append(f"* {rung.title}: {long:.1f} after {short:.1f}, {100 * long / short:.0f} % of it\n")
-    if lines and first != last:
-        parts.append(f"BLEU at {last} words after that at {first}:\n\n" + "".join(lines))
-        if {"bidirectional", "additive"} <= by_name.keys():
-            parts.append(verdict(by_name["bidirectional"], by_name["additive"], first, last))
-    return "\n".join(parts)
-
-
-def at(result: Result, name: str) -> Mapping[str, Any]:
-    """BLEU in a bin."""
-    return next(row for row in result["by_length"] if row["bin"] == name)["bleu"]
-
-
-def verdict(without: Result, within: Result, first: str, last: str) -> str:
-    """Whether attention keeps more of its score on long sentences than one vector does, by the bootstrap of both shares."""
-    shares: list[float] = []
-    drawn: list[np.ndarray] = []
-    for result in (without, within):
-        short, long = at(result, first), at(result, last)
-        if not short["value"]:
-            return "The model with one vector says too little that is right for its bottleneck to be measured.\n"
-        shares.append(100 * long["value"] / short["value"])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            drawn.append(100 * unpack(long["resamples"]) / unpack(short["resamples"]))
-    points_R = drawn[1] - drawn[0]
-    finite_R = points_R[np.isfinite(points_R)]
-    low, high = (float(edge) for edge in np.percentile(finite_R, [2.5, 97.5])) if len(finite_R) else (-np.inf, np.inf)
-    shown = "shows" if low > 0 else "is not shown"
-    return (
-        f"With one vector {shares[0]:.0f} % of the score is left, with attention {shares[1]:.0f} %:"
-        f" {shares[1] - shares[0]:+.0f} points [{low:+.0f}, {high:+.0f}]. The bottleneck {shown} in these runs.\n"
-    )
 
 
 def kept(found: Found) -> str:

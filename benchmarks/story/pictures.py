@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -34,17 +35,39 @@ def losses(found: Sequence[tuple[str, Result]]) -> str:
 
 def lengths(found: Sequence[tuple[str, Result]], names: Sequence[str]) -> str:
     """BLEU by the length of the source."""
-    series = [
-        Series(
-            title,
-            [float(names.index(row["bin"])) for row in result["by_length"]],
-            [row["bleu"]["value"] for row in result["by_length"]],
-        )
-        for title, result in found
-    ]
-    ticks = [(float(place), name) for place, name in enumerate(names)]
+    series = [by_bin(title, result, names, "bleu") for title, result in found]
     title = "BLEU by the length of the source"
-    return alone(Chart("lengths", title, "words of the source", "BLEU", series, from_zero=True, x_ticks=ticks))
+    return alone(over_bins(Chart("lengths", title, WORDS, "BLEU", series, from_zero=True), names))
+
+
+def bits(found: Sequence[tuple[str, Result]], names: Sequence[str]) -> str:
+    """What a word of the reference costs, by the length of the source."""
+    series = [by_bin(title, result, names, "bits") for title, result in found]
+    title = "Bits per word of the reference, by the length of the source"
+    return alone(over_bins(Chart("bits", title, WORDS, "bits per word", series), names))
+
+
+def shares(found: Mapping[str, Sequence[float]], names: Sequence[str]) -> str:
+    """Title -> percent of attention's BLEU in each bin."""
+    places = [float(place) for place in range(len(names))]
+    series = [Series(title, places, values) for title, values in found.items()]
+    series.append(Series("with attention", places, [100.0] * len(names), dashed=True))
+    title = "What one vector keeps of attention's BLEU"
+    return alone(over_bins(Chart("shares", title, WORDS, "%", series, from_zero=True), names))
+
+
+WORDS = "words of the source"
+
+
+def by_bin(title: str, result: Result, names: Sequence[str], metric: str) -> Series:
+    """A rung's line."""
+    rows = result["by_length"]
+    return Series(title, [float(names.index(row["bin"])) for row in rows], [row[metric]["value"] for row in rows])
+
+
+def over_bins(chart: Chart, names: Sequence[str]) -> Chart:
+    """With the bins' names below."""
+    return replace(chart, x_ticks=[(float(place), name) for place, name in enumerate(names)])
 
 
 def alone(chart: Chart) -> str:

@@ -70,6 +70,16 @@ not fail in the same way: that is the picture by which Bahdanau et al. (2015) ma
 runs above; whether it shows the same is said below it. BLEU over the test sentences whose source has so many words:
 """
 
+SHARE = """Long sentences are harder for everyone, and BLEU of sentences of three words is hardly the BLEU of those of thirty. So the same
+length is compared with itself: how much of attention's BLEU does one vector keep? The encoder of both is the same but for
+the first column, which is read one way only. BLEU of sentences of fewer than four words, which have no 4-gram, says little: so the
+longest are compared with those of 4 to 7 words as well. (That column was added when the first run of this page had been scored.)
+"""
+
+BITS = """BLEU judges what a search found. What the models themselves believe is a finer measure: the bits that each word of the
+reference costs, teacher-forced (`-log2 p(reference)` by its words; less is better):
+"""
+
 ATTENTION = """Rows are what is said (the reference, spelled to each model alike, so that the pictures compare),
 columns what is read; the darker, the more of a row's weight. It is a sentence of dev that no one chose: the first of
 middling length in the order of hashed keys. Weights show where a state was read
@@ -109,7 +119,8 @@ AGAIN = """## Do it yourself
 
 ```text
 python -m benchmarks.story                     # train what is missing, score it, write this page: within an hour on two cores
-python -m benchmarks.story --steps 100         # less: fewer steps, or --minutes 10 for the six together
+python -m benchmarks.story --jobs 1            # a rung at a time
+python -m benchmarks.story --steps 100         # less: fewer steps, or --minutes 20 of one core for the six together
 python -m benchmarks.story --write-only        # the page again, from the result files
 ```
 

@@ -18,6 +18,9 @@ from core.run.folder import RunFolder, write_text
 from core.settings import run_config
 from core.task import Task
 
+SPENT, BEGUN = "processor-minutes", "begun"
+"""Beside each run folder."""
+
 
 def trained(task: Task[Any], rung: Rung, budget: Budget, folder: RunFolder) -> int:
     """Train, or go on where it was broken off; the exit code of `train`."""
@@ -28,6 +31,8 @@ def trained(task: Task[Any], rung: Rung, budget: Budget, folder: RunFolder) -> i
     forget_a_false_start(folder)
     folder.path.parent.mkdir(parents=True, exist_ok=True)
     words = [str(BASE), *overrides(rung, budget), "--run", str(folder.path), "--resume"]
+    if not beside(folder, BEGUN).is_file():
+        write_text(beside(folder, BEGUN), f"{time.time():.0f}\n")
     with counted(folder):
         return dispatch("train", lambda: task, task.name, words)
 
@@ -35,22 +40,32 @@ def trained(task: Task[Any], rung: Rung, budget: Budget, folder: RunFolder) -> i
 @contextmanager
 def counted(folder: RunFolder) -> Generator[None, None, None]:
     """What the processor spends inside is added up beside the run folder: on a shared machine the clock says little."""
-    before, begun = processor_minutes(folder), time.process_time()
+    before, begun = noted(folder, SPENT), time.process_time()
     try:
         yield
     finally:
-        write_text(beside(folder), f"{before + (time.process_time() - begun) / 60:.4f}\n")
+        write_text(beside(folder, SPENT), f"{before + (time.process_time() - begun) / 60:.4f}\n")
 
 
 def processor_minutes(folder: RunFolder) -> float:
     """Of a rung's training so far, reading data and evaluating included; a killed process takes its own along."""
-    path = beside(folder)
+    return noted(folder, SPENT)
+
+
+def begun_at(folder: RunFolder) -> float:
+    """Seconds since the epoch, when a rung was first begun."""
+    return noted(folder, BEGUN)
+
+
+def noted(folder: RunFolder, name: str) -> float:
+    """A number beside a run folder; 0 where there is none."""
+    path = beside(folder, name)
     return float(path.read_text(encoding="utf-8")) if path.is_file() else 0.0
 
 
-def beside(folder: RunFolder) -> Path:
+def beside(folder: RunFolder, name: str) -> Path:
     """Not inside, for that is the run's own."""
-    return folder.path.with_name(f"{folder.path.name}.processor-minutes")
+    return folder.path.with_name(f"{folder.path.name}.{name}")
 
 
 def same_config(task: Task[Any], rung: Rung, budget: Budget, folder: RunFolder) -> None:

@@ -224,7 +224,7 @@ ROWS = (
         unit="signals",
         goal=60,
         full=72,
-        quick=3,
+        quick=1,
         seconds=5.0,
         warm=ready,
     ),

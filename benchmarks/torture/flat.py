@@ -65,7 +65,7 @@ def flat(trial: Trial, what: str, times: int, once: Callable[[int], None]) -> No
 
 def leaks(trial: Trial) -> None:
     """Training with saves and a log, answering, and reopening a run: the trial's number says which."""
-    share = 0.05 if trial.quick else 1.0
+    share = 0.02 if trial.quick else 1.0
     (steps, answers, reopenings)[trial.number % 3](trial, share)
 
 
@@ -127,7 +127,7 @@ ROWS = (
         unit="training steps",
         goal=20_000,
         full=6,
-        quick=3,
+        quick=2,
         seconds=40.0,
     ),
 )

@@ -272,6 +272,7 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         back_to = self.good.back(self) if self.cfg.nonfinite == "rollback" and self.good is not None else None
         self.step += 1
+        self.norm = torch.zeros_like(self.norm)  # of no gradient: a log line may come before the next
         self.left_out.append(LeftOut(self.step, tuple(records), where, back_to))
 
     def learned(self, batch: Batch, seed: int, tokens: int) -> Tensor:

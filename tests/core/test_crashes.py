@@ -226,11 +226,11 @@ def test_one_that_is_replaced_while_it_is_read_is_the_old_or_the_new_one(
         write_checkpoint(path, made(1))
         left = [late]
 
-        def read(one: Path, left: list[str] = left) -> bytes:
+        def read(one: Path, size: int | None = None, *, left: list[str] = left) -> bytes:
             if one.name in left:
                 left.clear()
                 write_checkpoint(path, made(2))
-            return real(one)
+            return real(one, size)
 
         monkeypatch.setattr(module, "read_bytes", read)
         must_equal(read_checkpoint(path), made(2))

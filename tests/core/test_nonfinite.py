@@ -116,6 +116,18 @@ def test_a_step_is_left_out_and_everything_else_is_as_it_was() -> None:
     assert trainer.in_a_row == 0
 
 
+def test_a_log_line_at_a_step_that_was_left_out_is_made_of_numbers() -> None:
+    trainer = trainer_of("skip")
+    trainer.cfg = replace(trainer.cfg, log_every=1)
+    Poison(trainer, [4])
+    said: list[Any] = []
+    fit(trainer, log=said.append)
+    assert [stats.step for stats in said] == list(range(1, 13))
+    assert all(math.isfinite(value) for stats in said for value in (stats.loss, stats.norm, stats.lr))
+    assert said[3].norm == 0
+    assert said[4].norm > 0
+
+
 def test_what_was_left_out_belongs_to_the_state() -> None:
     trainer = trainer_of("skip")
     Poison(trainer, [3, 4])

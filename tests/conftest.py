@@ -52,3 +52,8 @@ def tasks_command() -> Typed:
         )
 
     return typed
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no core waits for it in the end."""
+    items.sort(key=lambda item: "test_promises_are_kept" not in item.nodeid)

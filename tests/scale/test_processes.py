@@ -18,7 +18,13 @@ from tests.scale.launching import ended, launched
 FEW = "rnn-copy,transformer-layer-sinusoidal-relu"
 MANY = f"{FEW},transformer-learned-post-grouped,transformer-near-relative,conformer-near,conv-copy-without-places,rnn-plain-summary"
 ROMAN = ("-m", "tasks.roman.train", "configs/roman/tiny.toml", "train.threads=1", "train.report=false")
-SHORT = ("train.steps=6", "train.evaluate_every=3", "train.evaluate_records=20", "train.final_records=20", "save.every=2")
+SHORT = (
+    "train.steps=6",
+    "train.evaluate_every=3",
+    "train.evaluate_records=20",
+    "train.final_records=20",
+    "save.every=2",
+)
 
 
 def learned(out: Path, world: int, kind: str, names: str) -> dict[str, torch.Tensor]:
@@ -33,7 +39,11 @@ def must_agree(many: dict[str, torch.Tensor], one: dict[str, torch.Tensor]) -> N
     for name, expected in one.items():
         loose = name.endswith(("loss", "tally.loss"))
         torch.testing.assert_close(
-            many[name], expected, rtol=1e-5 if loose else 1e-9, atol=1e-10, msg=lambda said, name=name: f"{name}: {said}"
+            many[name],
+            expected,
+            rtol=1e-5 if loose else 1e-9,
+            atol=1e-10,
+            msg=lambda said, name=name: f"{name}: {said}",
         )
 
 

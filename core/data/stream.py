@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,8 @@ class Place(NamedTuple):
     row_B: np.ndarray
     turn_B: np.ndarray
     """How often each was drawn before."""
+    counts: bool = True
+    """Whether the batch is this process's to learn from; else it is made with no target tokens."""
 
 
 class TrainBatches:
@@ -103,22 +106,30 @@ class TrainBatches:
         while True:
             plan = self.drawn(epoch, window)
             for number in range(first, len(plan)):
-                row_B, turn_B = (one[self.rank :: self.world] for one in plan[number])
-                yield Place(Cursor(epoch, window, number + 1), row_B, turn_B)
+                row_B, turn_B = plan[number]
+                own = slice(self.rank, None, self.world)
+                counts = len(row_B) > self.rank
+                if not counts:  # fewer records than processes: something to read, so that all do the same
+                    own = slice(0, 1)
+                yield Place(Cursor(epoch, window, number + 1), row_B[own], turn_B[own], counts)
             first, window = 0, window + 1
             if window == self.windows:
                 epoch, window = epoch + 1, 0
 
     def _made(self, place: Place) -> tuple[Cursor, Batch]:
-        after, row_B, turn_B = place
+        after, row_B, turn_B, counts = place
+        batch = self._batch(row_B, turn_B)
+        return after, batch if counts else replace(batch, tokens=0)
+
+    def _batch(self, row_B: np.ndarray, turn_B: np.ndarray) -> Batch:
         if self.encode is None:
-            return after, self.examples.take(row_B)
+            return self.examples.take(row_B)
         rows = row_B.tolist()
         pairs = [
             self.encode(row, np.random.default_rng(mixed(self.seed, 3, turn, row)))
             for row, turn in zip(rows, turn_B.tolist(), strict=True)
         ]
-        return after, collate([source for source, _ in pairs], [target for _, target in pairs], rows)
+        return collate([source for source, _ in pairs], [target for _, target in pairs], rows)
 
 
 def cut(rows: np.ndarray, size: np.ndarray, budget: int, most: int) -> list[np.ndarray]:

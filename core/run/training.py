@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,17 +22,15 @@ from core.data.stream import TrainBatches
 from core.errors import DataError, Interrupted
 from core.record import Prediction, Record
 from core.run.answering import Answerer, Stopped
-from core.run.card import card
-from core.run.confidence import keep_temperature
 from core.run.costs import cost_of
 from core.run.dry import dry_run
+from core.run.ending import ended
 from core.run.folder import RunFolder, claimed, read_json, write_json, write_text
 from core.run.forgetting import after, before, told
 from core.run.mixing import mixed_facts
 from core.run.origin import Origin, begin, counted, origin_of, sizes
 from core.run.prepared import TrainingData, choose_device, make_model, make_rule, source_name, training_data
 from core.run.progress import progress_bar
-from core.run.reporting import report_early
 from core.run.resuming import (
     Change,
     config_changes,
@@ -46,17 +45,20 @@ from core.run.resuming import (
     vocabulary_changes,
 )
 from core.run.saving import Saver, checkpoint_of
-from core.run.scoring import Score, score, table
+from core.run.scoring import score
+from core.run.sharing import answered_together, only_first_speaks
 from core.run.stored import teacher_of
 from core.run.watched import watched_records
 from core.settings import RunConfig
 from core.task import Metric, Task
-from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, sweep, write_checkpoint
+from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, sweep, weights_of, write_checkpoint
 from core.train.durable import made
 from core.train.environment import describe
 from core.train.lock import alone
 from core.train.log import Log
+from core.train.parallel import refuse as refuse_parallel
 from core.train.published import say, take_encoder
+from core.train.ranks import Ranks, joined
 from core.train.risk import Risk
 from core.train.signals import StopSignals
 from core.train.trainer import Trainer, choose_precision
@@ -81,15 +83,22 @@ def train(task: Task[Any], arguments: TrainArguments, *, judge: Judge | None = N
     if arguments.dry_run:
         return dry_run(task, cfg, device)
     with ExitStack() as held:
+        ranks = held.enter_context(joined(device, cfg.train.patience_seconds))
+        held.enter_context(only_first_speaks(ranks))
         stored = None
         if going_on:
-            held.enter_context(alone(folder.path))
-            sweep(folder.checkpoints)
+            with ranks.first_alone():
+                if ranks.first:
+                    held.enter_context(alone(folder.path))
+                    sweep(folder.checkpoints)
             stored = read_checkpoint(folder.last)
-        training = prepared(task, cfg, folder, device, stored, arguments.force)
+        training = prepared(task, cfg, folder, device, stored, arguments.force, ranks)
         if not going_on:  # nothing is written before all of it could be built
-            training.folder = claimed(folder, named=arguments.run is not None)
-            held.enter_context(alone(training.folder.path))
+            ranks.meet()
+            if ranks.first:
+                folder = claimed(folder, named=arguments.run is not None)
+                held.enter_context(alone(folder.path))
+            training.folder = RunFolder(Path(ranks.told(str(folder.path))[0]))
         training.judge = judge
         training.run()
     return 0
@@ -102,6 +111,7 @@ def prepared(
     device: torch.device,
     stored: Checkpoint | None,
     forced: Sequence[str],
+    ranks: Ranks,
 ) -> Training:
     """Data, model and state; refused where an exact resume is not possible, unless that is forced."""
     facts = describe(device, choose_precision(cfg.train.precision, device))
@@ -111,7 +121,8 @@ def prepared(
         refuse(folder.path, changes, forced)
     origin = origin_of(task, cfg) if stored is None else None
     codecs = load_codecs(stored.codecs, task.codec_types) if stored else origin.codecs(task, cfg) if origin else None
-    data = training_data(task, cfg, codecs)
+    with ranks.first_alone():
+        data = training_data(task, cfg, codecs)
     if stored is not None:
         changes += data_changes(stored.facts["data"], data_facts(task, cfg, data))
         changes += vocabulary_changes(stored, data.codecs)
@@ -119,7 +130,7 @@ def prepared(
     for one in changes:
         print(f"warning: {one}, as forced: from here on this is not the run that it would have been", file=sys.stderr)
     facts["forced"] = forced_facts(stored, changes)
-    return Training(task, cfg, folder, data, device, facts, stored, origin)
+    return Training(task, cfg, folder, data, device, facts, stored, origin, ranks)
 
 
 class Training:
@@ -134,8 +145,10 @@ class Training:
         device: torch.device,
         facts: dict[str, Any],
         stored: Checkpoint | None,
-        origin: Origin | None = None,
+        origin: Origin | None,
+        ranks: Ranks,
     ) -> None:
+        self.ranks = ranks
         self.task, self.cfg, self.folder, self.data, self.facts = task, cfg, folder, data, facts
         self.rule = make_rule(task, cfg, data.codecs)
         self.model = make_model(task, cfg, data.codecs).to(device)
@@ -146,13 +159,23 @@ class Training:
             self.encoder_from = read_json(folder.facts).get("encoder_from")
         elif cfg.train.init_encoder:
             self.encoder_from = say(take_encoder(self.model, data.codecs, cfg.train.init_encoder), data.codecs)
-        batches = TrainBatches(data.encoded.examples, cfg.batch, cfg.seed, encode=data.augmented, mixture=data.mixture)
+        batches = TrainBatches(
+            data.encoded.examples,
+            cfg.batch,
+            cfg.seed,
+            encode=data.augmented,
+            mixture=data.mixture,
+            rank=ranks.rank,
+            world=ranks.world,
+        )
         teacher = teacher_of(task, cfg.train.teacher, data.codecs, device)
         self.metrics: Sequence[Metric] = task.metrics(cfg.task)
         risk = None
         if cfg.train.risk:
             cost = cost_of(self.metrics[0], data.encoded.records, data.codecs)
             risk = Risk(cost, cfg.search, cfg.train.risk_samples, self.rule)
+        if ranks.world > 1:
+            refuse_parallel(cfg.train, getattr(cfg.model, "layer_drop", 0.0))
         self.trainer = Trainer(
             self.model,
             batches,
@@ -163,12 +186,17 @@ class Training:
             teacher=teacher,
             risk=risk,
             name=lambda row: place(data.encoded.records[row]),
+            ranks=ranks,
         )
+        self.reader = make_model(task, cfg, data.codecs).to(device) if self.trainer.engine.sharded else self.model
+        """What answers: the model, or all of it in one place."""
         if cfg.train.nonfinite == "rollback":
             self.trainer.good = self
         self.watched = watched_records(data.dev.records, cfg.train.evaluate_records)
         self.started = time.time()
         self.judge: Judge | None = None
+        self.unwritten: Checkpoint | None = None
+        """The good weights that the first process found no room for: the others cannot read them either."""
         if stored is not None:
             put_weights(self.model, stored.weights, str(folder.last))
             self.trainer.restore(stored.trainer, stored.facts)
@@ -179,19 +207,20 @@ class Training:
         if self.origin is not None and self.begun is not None:
             self.look_back(self.origin, self.begun)
         begun = {"from_step": self.trainer.step, "evaluated": self.trainer.evaluated}
-        with StopSignals() as signals, Log(self.folder.log, self.cfg.train, **begun) as log:
+        written = Log(self.folder.log, self.cfg.train, **begun) if self.ranks.first else nullcontext()
+        with StopSignals() as signals, written as log:
             self.signals, self.log = signals, log
-            self.saver = Saver(log.say, self.cfg.save.shard_mib)
+            self.saver = Saver(log.say, self.cfg.save.shard_mib) if log else None
             outcome = self.trainer.fit(
-                log=log.training,
+                log=log.training if log else lambda stats: None,
                 evaluate=self.evaluate,
                 save=self.save_last,
                 save_every=self.cfg.save.every,
                 stop=signals.received,
-                warn=log.left_out,
+                warn=log.left_out if log else lambda one: None,
             )
-            if self.saver.missed is not None:  # to end now would lose what was learned since the last save
-                raise self.saver.missed
+            if self.saver is not None and self.saver.missed is not None:
+                raise self.saver.missed  # to end now would lose what was learned since the last save
             if outcome.signal is not None:
                 print(f"\nsaved at step {self.trainer.step}; go on with: {self.resume_command()}", file=sys.stderr)
                 raise Interrupted(outcome.signal)
@@ -199,6 +228,8 @@ class Training:
 
     def begin(self) -> None:
         """The folder and its records, written before the first step; what a newcomer wants to know, said."""
+        if not self.ranks.first:
+            return
         write_text(self.folder.config, to_toml(self.cfg))  # first: without it nobody knows the folder for a run
         made(self.folder.checkpoints)
         refused = [one for split in (self.data.train, self.data.dev) for one in split.refused]
@@ -239,7 +270,9 @@ class Training:
             begun["forgetting"] = found
             print(told(found), file=sys.stderr)
         self.origin = None
-        write_checkpoint(self.folder.last, self.checkpoint(None), shard_mib=self.cfg.save.shard_mib)
+        first = self.checkpoint(None)
+        if self.ranks.first:
+            write_checkpoint(self.folder.last, first, shard_mib=self.cfg.save.shard_mib)
 
     def evaluate(self, trainer: Trainer) -> float | None:
         """Decode the watched part of dev with the averaged weights; the first metric, or None if a signal came between."""
@@ -248,46 +281,65 @@ class Training:
             predictions = self.decode(self.watched)
             if predictions is None:
                 return None
-            scores = score(predictions, self.metrics, intervals=False)
-            first = next(iter(scores.values()))
-            self.log.evaluation(
-                trainer.step, {name: one.value for name, one in scores.items()}, time.perf_counter() - before
-            )
-            value = first.value if first.metric.higher_is_better else -first.value
+            values: dict[str, float] = {}
+            if self.log is not None:
+                scores = score(predictions, self.metrics, intervals=False)
+                values = {name: one.value for name, one in scores.items()}
+                self.log.evaluation(trainer.step, values, time.perf_counter() - before)
+            values = self.ranks.told(values)[0]  # of one process: programs that are run may end otherwise elsewhere
+            first = next(one for one in self.metrics if one.name in values)
+            value = values[first.name] if first.higher_is_better else -values[first.name]
             best = trainer.is_best(value)
             trainer.note(value)
             if best:
-                self.saver.hold(self.folder.best, self.checkpoint(first))
+                self.hold(self.folder.best, {first.name: values[first.name]})
         if self.judge is not None and not self.judge(trainer.step, value):
             self.signals.ask(signal.SIGUSR1)
         return value
 
     def decode(self, records: Sequence[Record]) -> list[Prediction] | None:
         """None if a signal asked to stop."""
-        return self.answers(Answerer(self.task, self.cfg, self.data.codecs, self.model, self.rule), records)
+        if self.reader is not self.model:
+            put_weights(self.reader, weights_of(self.model), "weights")
+        answerer = Answerer(self.task, self.cfg, self.data.codecs, self.reader, self.rule)
+        return answered_together(self.ranks, records, lambda part: self.answers(answerer, part))
 
     def answers(self, answerer: Answerer, records: Sequence[Record]) -> list[Prediction] | None:
         """The same of any model."""
         answer = replace(answerer, stop=lambda: self.signals.received() is not None)
-        with progress_bar(len(records), "evaluating") as advance:
+        with progress_bar(len(records), "evaluating") as advance, self.ranks.working():
+
+            def moved(done: int) -> None:
+                advance(done)
+                self.ranks.moved()
+
             try:
-                return answer(records, advance)
+                return answer(records, moved)
             except Stopped:
                 return None
 
     def save_last(self, trainer: Trainer) -> bool:
         """The raw weights and all that an exact resume needs; False where there was no room."""
-        return self.saver.save(self.folder.last, self.checkpoint(None), before=self.log.settle)
+        checkpoint = self.checkpoint(None)
+        if self.saver is None or self.log is None:
+            return True
+        return self.saver.save(self.folder.last, checkpoint, before=self.log.settle)
 
-    def checkpoint(self, first: Score | None) -> Checkpoint:
-        """Of now; `first` is the score that made it the best."""
+    def hold(self, path: Path, first: dict[str, float] | None) -> None:
+        """Write it now, or with the next save."""
+        checkpoint = self.checkpoint(first)
+        if self.saver is not None:
+            self.saver.hold(path, checkpoint)
+
+    def checkpoint(self, first: dict[str, float] | None) -> Checkpoint:
+        """Of now; `first` is the score that made it the best. All processes come here, and the first one writes."""
         return checkpoint_of(
             task=self.task.name,
             config=self.cfg,
             codecs=self.data.codecs,
             model=self.model,
             trainer=self.trainer,
-            score=None if first is None else {first.metric.name: first.value},
+            score=first,
             environment=self.facts,
             data=data_facts(self.task, self.cfg, self.data),
             vocabulary=vocabulary(self.data.codecs),
@@ -296,11 +348,16 @@ class Training:
 
     def keep(self, trainer: Trainer) -> None:
         """Weights to go back to."""
-        self.saver.hold(self.folder.good, self.checkpoint(None))
+        good = self.checkpoint(None)
+        if self.saver is not None:
+            self.saver.hold(self.folder.good, good)
+        due = self.ranks.told(self.saver is not None and self.folder.good in self.saver.due)[0]
+        self.unwritten = good if due and self.saver is None else None
 
     def back(self, trainer: Trainer) -> int:
         """Go back to them."""
-        good = self.saver.due.get(self.folder.good) or read_checkpoint(self.folder.good)
+        due = self.unwritten if self.saver is None else self.saver.due.get(self.folder.good)
+        good = due or read_checkpoint(self.folder.good)
         if good is None:
             raise DataError(f"{self.folder.good}: is gone; nothing to go back to")
         put_weights(self.model, good.weights, str(self.folder.good))
@@ -309,6 +366,7 @@ class Training:
 
     def finish(self, reason: str) -> None:
         """Score the best weights on dev, or the part of it that is asked for, with intervals; then the run is whole."""
+        self.ranks.meet()
         best = read_checkpoint(self.folder.best) or read_checkpoint(self.folder.last)
         assert best is not None
         put_weights(self.model, best.weights, str(self.folder.best))
@@ -317,78 +375,28 @@ class Training:
             predictions = self.decode(watched_records(self.data.dev.records, self.cfg.train.final_records))
             forgetting = None
             if self.begun is not None and "forgetting" in self.begun and predictions is not None:
-                forgetting = after(self.begun, self.task, self.data.codecs, self.model, self.answers)
-            if (signal := self.signals.received()) is not None or predictions is None:
+                forgetting = after(self.begun, self.task, self.data.codecs, self.reader, self.answers)
+            if (signal := self.ranks.signalled(self.signals.received())) is not None or predictions is None:
                 print(f"\nstopped before the last evaluation; go on with: {self.resume_command()}", file=sys.stderr)
                 raise Interrupted(signal or 2)
-        seconds = time.perf_counter() - begun
-        keep_temperature(
+        if not self.ranks.first:
+            return
+        ended(
+            self.task,
+            self.cfg,
             self.folder,
-            self.model,
-            self.data.codecs,
-            self.data.dev.records,
-            longest=self.cfg.batch.longest,
-            sha256=self.data.dev.sha256,
+            self.data,
+            self.reader,
+            self.metrics,
+            predictions,
+            reason=reason,
+            step=self.trainer.step,
+            best_step=best.step,
+            minutes=self.trainer.seconds / 60,
+            seconds=time.perf_counter() - begun,
+            forgetting=None if forgetting is None or self.begun is None else {"run": self.begun["run"], **forgetting},
         )
-        skipped: dict[str, str] = {}
-        scores = score(predictions, self.metrics, skipped=skipped)
-        tree: dict[str, Any] = {
-            "finished": True,
-            "reason": reason,
-            "task": self.task.name,
-            "split": "dev",
-            "data": source_name(self.task, self.cfg),
-            "sha256": self.data.dev.sha256,
-            "n": len(predictions),
-            "of": len(self.data.dev.records),
-            "step": self.trainer.step,
-            "best_step": best.step,
-            "minutes": self.trainer.seconds / 60,
-            "metrics": {name: one.tree() for name, one in scores.items()},
-            "skipped": skipped,
-        }
-        if forgetting is not None:
-            tree["forgetting"] = {"run": self.begun and self.begun["run"], **forgetting}
-        write_text(self.folder.card, card(self.task, self.cfg, tree, read_json(self.folder.facts)))
-        write_json(self.folder.metrics, tree)
-        if self.cfg.train.report:
-            report_early(
-                self.task,
-                self.cfg,
-                self.folder,
-                predictions=predictions,
-                scores=scores,
-                skipped=skipped,
-                codecs=self.data.codecs,
-                train=self.data.encoded.examples,
-                seconds=seconds,
-            )
-        whole = len(self.data.dev.records)
-        part = f"{len(predictions):,} of {whole:,} records, " if len(predictions) < whole else ""
-        print(f"\n{self.task.name}, dev, {part}best checkpoint (step {best.step}); {reason}", file=sys.stderr)
-        print(table(scores))
-        for name, why in skipped.items():
-            print(f"  {name}: skipped, {why}")
-        if forgetting is not None:
-            print(told(forgetting))
-        for prediction in predictions[:3]:
-            print(sample(prediction))
-        print(f"run: {self.folder.path}")
 
     def resume_command(self) -> str:
         """What to type."""
         return f"python -m tasks train {self.task.name} --run {shlex.quote(str(self.folder.path))} --resume"
-
-
-def sample(prediction: Prediction) -> str:
-    """One answer beside its reference."""
-    record = prediction.record
-    shown = (("source", record.source), ("target", record.target), ("output", prediction.output))
-    return "\n".join(f"  {name}  {short(value)}" for name, value in shown) + "\n"
-
-
-def short(value: Any, most: int = 160) -> str:
-    """On one line."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"

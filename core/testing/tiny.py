@@ -197,7 +197,7 @@ UNSEEN = "xyz"
 
 
 def tiny_pairs(
-    codecs: Codecs, n: int = 7, *, longest: int = 8, letters: str = "abcdef", seed: int = 0, copy: bool = False
+    codecs: Codecs, n: int = 7, *, longest: int = 8, letters: str = "abcdef", seed: int = 0, copy: Copying = False
 ) -> list[Pair]:
     """Random strings of random lengths on both sides; the shortest has one symbol, a target may be empty.
 

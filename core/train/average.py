@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from core.train.ranks import like, own_part, whole
+
 
 class Average:
     """Follows a model's parameters; swapped in for evaluation and for the best checkpoint."""
@@ -25,7 +27,8 @@ class Average:
         """After an update; the decay warms up so that the beginning is forgotten."""
         if self.kind == "ema":
             decay = min(self.decay, (1 + step) / (10 + step))
-            torch._foreach_lerp_(self.moving, list(self.parameters), 1 - decay)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+            own = [own_part(one) for one in self.parameters]
+            torch._foreach_lerp_([own_part(one) for one in self.moving], own, 1 - decay)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
 
     @torch.no_grad()
     def snapshot(self) -> None:
@@ -50,27 +53,34 @@ class Average:
             yield
             return
         with torch.no_grad():
-            own = [one.detach().clone() for one in self.parameters]
-            torch._foreach_copy_(list(self.parameters), average)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+            own = [own_part(one).detach().clone() for one in self.parameters]
+            self.put([own_part(one) for one in average])
         try:
             yield
         finally:
-            with torch.no_grad():
-                torch._foreach_copy_(list(self.parameters), own)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+            self.put(own)
+
+    @torch.no_grad()
+    def put(self, weights: list[Tensor]) -> None:
+        """Into the model."""
+        torch._foreach_copy_([own_part(one) for one in self.parameters], weights)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
 
     def state(self) -> dict[str, Tensor]:
         """Named tensors."""
-        found = {f"ema.{name}": one for name, one in zip(self.names, self.moving, strict=False)}
+        found = {f"ema.{name}": whole(one) for name, one in zip(self.names, self.moving, strict=False)}
         for number, held in enumerate(self.snapshots):
-            found |= {f"snapshot.{number:03d}.{name}": one for name, one in zip(self.names, held, strict=True)}
+            found |= {f"snapshot.{number:03d}.{name}": whole(one) for name, one in zip(self.names, held, strict=True)}
         return found
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """The inverse of `state`."""
         for name, one in zip(self.names, self.moving, strict=False):
-            one.copy_(state[f"ema.{name}"])
+            one.copy_(like(state[f"ema.{name}"], one))
         numbers = sorted({name.split(".")[1] for name in state if name.startswith("snapshot.")})
         self.snapshots = [
-            [state[f"snapshot.{number}.{name}"].to(self.parameters[0].device) for name in self.names]
+            [
+                like(state[f"snapshot.{number}.{name}"].to(one.device), one)
+                for name, one in zip(self.names, self.parameters, strict=True)
+            ]
             for number in numbers
         ]

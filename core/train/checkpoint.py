@@ -25,6 +25,7 @@ from torch import Tensor
 
 from core.errors import DataError
 from core.train.durable import made, not_saved, sync_folder, write_synced
+from core.train.ranks import like, whole
 
 FORMAT = 1
 LONGEST_LIST = 1 << 24
@@ -208,7 +209,7 @@ def shards(stem: str, held: Mapping[str, Tensor], shard_mib: int) -> dict[str, b
 def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
     """Each parameter once, tied ones under their first name, in storage of their own."""
     found = dict(model.named_parameters()) | dict(model.named_buffers())
-    return {name: one.detach().clone() for name, one in found.items()}
+    return {name: whole(one.detach()).clone() for name, one in found.items()}
 
 
 def put_weights(model: torch.nn.Module, weights: Mapping[str, Tensor], place: str) -> None:
@@ -221,7 +222,7 @@ def put_weights(model: torch.nn.Module, weights: Mapping[str, Tensor], place: st
             if tensor.shape != weights[name].shape:
                 old, new = tuple(weights[name].shape), tuple(tensor.shape)
                 raise DataError(f"{place}: {name} has shape {old}, the config asks for {new}")
-            tensor.copy_(weights[name])
+            tensor.copy_(like(weights[name], tensor))
 
 
 def as_json(tree: Any) -> bytes:

@@ -104,6 +104,11 @@ class TrainConfig:
     """Steps between lines of log.jsonl."""
     device: str = "auto"
     """`auto`: a GPU if there is one, else the CPU."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """Under torchrun: every process has all weights (`ddp`), or a part of them and of the optimizer's state (`fsdp`).
+    docs/scaling.md."""
+    patience_seconds: Positive = 600.0
+    """Under torchrun: a process that does not move for so long is named, and all end."""
     threads: AtLeast0 = 0
     """CPU threads; 0: all. Results are bit-identical only for an equal number, so it is recorded and checked."""
     tensorboard: bool = False

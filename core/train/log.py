@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from core.train.config import TrainConfig
 from core.train.durable import NotSaved, not_saved, sync_folder
 from core.train.finite import LeftOut
-from core.train.trainer import StepStats
+from core.train.steps import StepStats
 
 
 class Log:

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.train.ranks import like, own_part, whole
+
 STEPS = ((3.4445, -4.7750, 2.0315),) * 5
 """Coefficients of the odd polynomial that pushes singular values towards 1."""
 
@@ -40,14 +42,14 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
                 state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                update = parameter.grad.lerp(state["momentum"], group["momentum"])  # Nesterov
+                update = whole(parameter.grad.lerp(state["momentum"], group["momentum"]))  # Nesterov
                 shape = part_shape(parameter)
                 alike.setdefault(shape, []).append((parameter, update.view(-1, *shape)))
             for shape, pairs in alike.items():
                 made = orthogonal(torch.cat([update for _, update in pairs])) * (0.2 * max(shape) ** 0.5)
                 for (parameter, _), part in zip(pairs, made.split([len(one) for _, one in pairs]), strict=True):
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(part.reshape(parameter.shape).to(parameter.dtype), alpha=-group["lr"])
+                    part = own_part(like(part.reshape(parameter.shape).to(parameter.dtype), parameter))
+                    own_part(parameter).mul_(1 - group["lr"] * group["weight_decay"]).add_(part, alpha=-group["lr"])
 
 
 def part_shape(parameter: nn.Parameter) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol
 
@@ -26,33 +26,11 @@ from core.train.culprit import first_bad_module, guilty_rows
 from core.train.finite import IN_A_ROW, LeftOut, NoNumber, Watch, said
 from core.train.objective import Objective
 from core.train.optimizer import make_optimizers
+from core.train.parallel import Engine
+from core.train.ranks import ALONE, Ranks, like, whole
 from core.train.risk import Risk
 from core.train.schedule import learning_rate
-
-
-@dataclass(frozen=True, slots=True)
-class StepStats:
-    """What a log line says, over the steps since the last one."""
-
-    step: int
-    epoch: int
-    loss: float
-    """Per target token, label smoothing included."""
-    lr: float
-    norm: float
-    """Of the last gradient, before clipping."""
-    tokens_per_second: float
-    padding: float
-    """Share of the rectangles that was pads."""
-    eta_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Why the loop ended."""
-
-    reason: str
-    signal: int | None = None
+from core.train.steps import Outcome, StepStats, Tally
 
 
 class Good(Protocol):
@@ -65,16 +43,6 @@ class Good(Protocol):
     def back(self, trainer: Trainer) -> int:
         """Put them back; the step that they are of."""
         ...
-
-
-@dataclass(slots=True)
-class Tally:
-    """Sums since the last log line; part of the state, so that a resumed run prints the same lines."""
-
-    loss: Tensor
-    tokens: int = 0
-    places: int = 0
-    symbols: int = 0
 
 
 class Trainer:
@@ -92,11 +60,13 @@ class Trainer:
         teacher: Seq2Seq | None = None,
         risk: Risk | None = None,
         name: Callable[[int], str] = str,
+        ranks: Ranks = ALONE,
     ) -> None:
         """`name` says which training record a row is, for people."""
-        self.name = name
+        self.name, self.ranks = name, ranks
         self.model, self.batches, self.cfg, self.seed, self.device = model, batches, cfg, seed, device
         self.objective = Objective(model, cfg, rule=rule, teacher=teacher, risk=risk)
+        self.engine = Engine(model, self.objective, cfg, ranks)
         self.precision = choose_precision(cfg.precision, device)
         self.optimizers = make_optimizers(model, cfg)
         self.average = Average(model, cfg.average, decay=cfg.ema, last=cfg.average_last)
@@ -131,13 +101,16 @@ class Trainer:
 
         def keep() -> None:
             self.settle()
-            if save(self) is False:
+            if not self.ranks.all_say(save(self) is not False):
                 self.again = self.step + max(save_every // 10, 1)
             else:
                 self.saved = self.step
 
         with closing(self.batches.batches(self.cursor)) as stream:
             while True:
+                signal: int | None = None
+                if self.ranks.world > 1:
+                    self.seconds, signal = self.ranks.together(self.step, self.cursor, self.seconds, stop())
                 over = self.over()
                 if self.step and self.evaluated < self.step and (over or self.step % self.cfg.evaluate_every == 0):
                     self.settle()
@@ -147,7 +120,7 @@ class Trainer:
                         if self.average.snapshots:  # any that it displaced will be displaced again
                             del self.average.snapshots[-1]
                         keep()
-                        return Outcome("stopped", stop())
+                        return Outcome("stopped", self.ranks.signalled(stop()))
                     self.note(score)
                     keep()
                     over = self.over()
@@ -158,13 +131,15 @@ class Trainer:
                         self
                     )  # after the save: a resume must never find one that is younger than its own step
                     self.kept_good = self.step
-                if (signal := stop()) is not None:
+                if self.ranks.world == 1:
+                    signal = stop()
+                if signal is not None:
                     if self.saved < self.step or not self.step:
                         keep()
                     return Outcome("stopped", signal)
                 if over:
                     return Outcome(over)
-                with self.clocked():
+                with self.clocked(), self.ranks.working():
                     micro: list[Batch] = []
                     for _ in range(self.cfg.accumulate):
                         self.cursor, batch = next(stream)
@@ -197,7 +172,7 @@ class Trainer:
         """Why there is nothing left to do; empty while there is."""
         if self.step >= self.cfg.steps:
             return f"all {self.cfg.steps:,} steps"
-        if self.cfg.minutes and self.seconds >= 60 * self.cfg.minutes:
+        if self.cfg.minutes and self.ranks.greatest(self.seconds) >= 60 * self.cfg.minutes:
             return f"{self.cfg.minutes:g} minutes"
         if self.cfg.patience and self.worse >= self.cfg.patience:
             return f"no better for {self.worse} evaluations"
@@ -220,14 +195,16 @@ class Trainer:
     def train_step(self, micro: Sequence[Batch]) -> None:
         """One update; none where the loss or the gradient is no number and `train.nonfinite` goes on all the same."""
         self.model.train()
-        tokens = sum(batch.tokens for batch in micro)
+        tokens = round(self.ranks.total(sum(batch.tokens for batch in micro))[0])
         total = torch.zeros((), device=self.device)
         for number, batch in enumerate(micro):
-            total += self.learned(batch.to(self.device), self.key(number), tokens).detach()
-        self.norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.clip or math.inf)
+            meet = number == len(micro) - 1
+            total += self.learned(batch.to(self.device), self.key(number), tokens, meet=meet).detach()
+            self.ranks.moved()
+        self.norm = whole(nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.clip or math.inf))
         rows = [row for batch in micro for row in batch.index]
         try:
-            self.watch.note(self.step + 1, loss=total / tokens, norm=self.norm, rows=rows)
+            self.watch.note(self.step + 1, loss=self.ranks.summed(total) / tokens, norm=self.norm, rows=rows)
         except NoNumber as found:
             if found.step <= self.step:  # found late, where looking waits for the device
                 raise Diverged(said(found, [self.name(row) for row in found.rows], "")) from None
@@ -235,10 +212,11 @@ class Trainer:
             return
         self.in_a_row = 0
         self.tally.loss += total
-        self.tally.tokens += tokens
         for batch in micro:  # of the host's copy: no waiting
+            self.tally.tokens += batch.tokens
             self.tally.places += batch.source.shape[0] * (batch.source.shape[1] + batch.wanted_BT.shape[1])
-            self.tally.symbols += int(batch.layout.mask_BS.sum()) + batch.tokens
+            if batch.tokens:  # one that does not count is pads
+                self.tally.symbols += int(batch.layout.mask_BS.sum()) + batch.tokens
         self.step += 1
         rate = self.rate()
         for optimizer in self.optimizers:
@@ -247,6 +225,7 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.average.update(self.step)
+        self.ranks.moved()
 
     def key(self, number: int) -> int:
         """Of all that is drawn for a micro-batch of the next step."""
@@ -257,13 +236,17 @@ class Trainer:
 
         def again(number: int, batch: Batch) -> Tensor:
             torch.manual_seed(self.key(number))
-            return self.loss(batch)
+            return self.loss(batch, by=self.objective)
 
         micro = [batch.to(self.device) for batch in micro]
-        where = first_bad_module(self.model, [partial(again, number, batch) for number, batch in enumerate(micro)])
-        with torch.no_grad():
-            guilty = [row for number, batch in enumerate(micro) for row in guilty_rows(batch, partial(again, number))]
-        records = [self.name(row) for row in guilty or found.rows]
+        where, guilty = "", list[int]()
+        if not self.engine.sharded:  # there nobody can read anything alone
+            where = first_bad_module(self.model, [partial(again, number, batch) for number, batch in enumerate(micro)])
+            with torch.no_grad():
+                guilty = [row for number, one in enumerate(micro) for row in guilty_rows(one, partial(again, number))]
+        said_by = self.ranks.told([where, [self.name(row) for row in guilty], [self.name(row) for row in found.rows]])
+        where = next((one for one, *_ in said_by if one), "")
+        records = [name for _, own, _ in said_by for name in own] or [name for *_, own in said_by for name in own]
         self.in_a_row += 1
         if self.cfg.nonfinite == "raise" or self.in_a_row >= IN_A_ROW:
             again_and_again = f" ({IN_A_ROW} such steps in a row)" if self.in_a_row >= IN_A_ROW else ""
@@ -275,24 +258,31 @@ class Trainer:
         self.norm = torch.zeros_like(self.norm)  # of no gradient: a log line may come before the next
         self.left_out.append(LeftOut(self.step, tuple(records), where, back_to))
 
-    def learned(self, batch: Batch, seed: int, tokens: int) -> Tensor:
-        """Gradients of a batch's loss, and its loss where pushed embeddings are to be learned as well; the first is returned."""
+    def learned(self, batch: Batch, seed: int, tokens: int, *, meet: bool = True) -> Tensor:
+        """Gradients of a batch's loss, and its loss where pushed embeddings are to be learned as well; the first is returned.
+
+        After the last batch of a step the gradients of all processes meet. A process without a share of a batch reads one that
+        does not count.
+        """
+        counts = self.engine.weight if batch.tokens else 0.0
         pushes = Pushes(self.cfg.adversarial) if self.cfg.adversarial else None
         torch.manual_seed(seed)
-        with pushes.watching(self.model) if pushes else nullcontext():
-            loss = self.loss(batch)
-        (loss / tokens).backward()
+        with self.engine.meeting(meet=meet and not pushes):
+            with pushes.watching(self.model) if pushes else nullcontext():
+                loss = self.loss(batch)
+            (loss * counts / tokens).backward()
         if pushes:
             torch.manual_seed(seed)  # the same words are hidden and drawn, so that the same calls come again
-            with pushes.pushing(self.model):
-                hurt = self.loss(batch)
-            (hurt / tokens).backward()
-        return loss
+            with self.engine.meeting(meet=meet):
+                with pushes.pushing(self.model):
+                    hurt = self.loss(batch)
+                (hurt * counts / tokens).backward()
+        return loss if batch.tokens else loss.detach() * 0.0
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Summed over target tokens; where a rule is, over what it allows."""
+    def loss(self, batch: Batch, *, by: Callable[[Batch, int], Tensor] | None = None) -> Tensor:
+        """Summed over target tokens; where a rule is, over what it allows. By the engine, or by this process alone."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return self.objective(batch, self.step)
+            return (by or self.engine)(batch, self.step)
 
     def rate(self) -> float:
         """The learning rate of the current step."""
@@ -304,7 +294,8 @@ class Trainer:
     def stats(self) -> StepStats:
         """Read the sums (this waits for the device) and begin new ones."""
         tally, spent = self.tally, max(self.spent, 1e-9)
-        loss = float(tally.loss) / max(tally.tokens, 1)
+        total, tokens, places, symbols = self.ranks.total(float(tally.loss), tally.tokens, tally.places, tally.symbols)
+        loss = total / max(tokens, 1)
         left = (self.cfg.steps - self.step) * self.seconds / max(self.step, 1)
         if self.cfg.minutes:
             left = min(left, 60 * self.cfg.minutes - self.seconds)
@@ -314,8 +305,8 @@ class Trainer:
             loss,
             self.rate(),
             float(self.norm),
-            tally.tokens / spent,
-            1 - tally.symbols / max(tally.places, 1),
+            tokens / spent,
+            1 - symbols / max(places, 1),
             max(left, 0.0),
         )
         self.tally, self.spent = Tally(torch.zeros((), device=self.device)), 0.0
@@ -332,8 +323,12 @@ class Trainer:
             held = optimizer.state_dict()["state"]
             for index, values in held.items():
                 for name, value in values.items():
-                    tensors[f"optimizer.{number}.{index:05d}.{name}"] = torch.as_tensor(value)
-        tensors["tally.loss"] = self.tally.loss
+                    tensors[f"optimizer.{number}.{index:05d}.{name}"] = whole(torch.as_tensor(value))
+        loss, counts = self.tally.loss, [self.tally.tokens, self.tally.places, self.tally.symbols]
+        if self.ranks.world > 1:  # the sums of all, which whoever goes on gives to its first process
+            total, *sums = self.ranks.total(float(loss), *counts)
+            loss, counts = torch.full_like(loss, total), [round(one) for one in sums]
+        tensors["tally.loss"] = loss
         facts = {
             "step": self.step,
             "cursor": list(self.cursor),
@@ -343,7 +338,7 @@ class Trainer:
             "best_step": self.best_step,
             "worse": self.worse,
             "evaluated": self.evaluated,
-            "tally": [self.tally.tokens, self.tally.places, self.tally.symbols],
+            "tally": counts,
             "in_a_row": self.in_a_row,
             "left_out": [asdict(one) for one in self.left_out],
         }
@@ -355,8 +350,9 @@ class Trainer:
         self.step, self.cursor, self.seconds = facts["step"], Cursor(*facts["cursor"]), facts["seconds"]
         self.best, self.best_step, self.worse = facts["best"], facts["best_step"], facts["worse"]
         self.evaluated, self.saved = facts["evaluated"], facts["step"]
-        tokens, places, symbols = facts["tally"]
-        self.tally = Tally(tensors["tally.loss"].to(self.device, copy=True), tokens, places, symbols)
+        self.tally = Tally(torch.zeros((), device=self.device))
+        if self.ranks.first:
+            self.tally = Tally(tensors["tally.loss"].to(self.device, copy=True), *facts["tally"])
         self.spent = facts["spent"]
         self.in_a_row = facts.get("in_a_row", 0)
         self.left_out = [
@@ -369,12 +365,15 @@ class Trainer:
         self.average.restore(tensors)
         for number, optimizer in enumerate(self.optimizers):
             tree = optimizer.state_dict()
+            parameters = [one for group in optimizer.param_groups for one in group["params"]]
             prefix = f"optimizer.{number}."
             held: dict[int, dict[str, Tensor]] = {}
             for name, value in tensors.items():
                 if name.startswith(prefix):
                     index, key = name.removeprefix(prefix).split(".", 1)
-                    held.setdefault(int(index), {})[key] = value.clone()
+                    pattern = parameters[int(index)]
+                    part = like(value, pattern) if value.shape == pattern.shape else value
+                    held.setdefault(int(index), {})[key] = part.clone()
             tree["state"] = held
             optimizer.load_state_dict(tree)
 

@@ -21,7 +21,8 @@ from core.testing.tiny import batch_of, tiny_codecs, tiny_pairs
 from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, sweep, weights_of, write_checkpoint
 from core.train.config import TrainConfig
 from core.train.log import Log
-from core.train.trainer import StepStats, Trainer
+from core.train.steps import StepStats
+from core.train.trainer import Trainer
 
 CODECS = tiny_codecs()
 PAIRS = tiny_pairs(CODECS, 40)

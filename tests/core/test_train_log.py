@@ -20,7 +20,7 @@ from core.train.config import TrainConfig
 from core.train.environment import describe, git_revision
 from core.train.log import Log, clock, read_line
 from core.train.signals import ASKED, StopSignals
-from core.train.trainer import StepStats
+from core.train.steps import StepStats
 
 ROOT = Path(__file__).parents[2]
 CFG = TrainConfig(steps=100)
@@ -112,7 +112,7 @@ def test_tensorboard_on_request(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     script = (
         "from pathlib import Path; from core.train.log import Log; from core.train.config import TrainConfig\n"
-        "from core.train.trainer import StepStats\n"
+        "from core.train.steps import StepStats\n"
         f"with Log(Path({str(tmp_path)!r}) / 'log.jsonl', TrainConfig(tensorboard=True), from_step=0) as log:\n"
         "    log.training(StepStats(50, 1, 2.5, 1e-3, 0.7, 1.0, 0.05, 61.0))\n"
     )

@@ -1,0 +1,231 @@
+"""The processes of one training under torchrun: who is who, and the few numbers that they tell each other at every step.
+
+What travels here is small and on CPUs (gloo), beside whatever carries gradients, so that nothing of it waits for a GPU.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import socket
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from core.errors import ConfigError, UserError
+from core.train.pulse import Pulse, watching
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
+    from typing_extensions import TypeIs
+
+
+class Apart(UserError):
+    """Processes of one training are not where they should be."""
+
+    exit_code = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process among those of its training; alone, nothing is told to anybody."""
+
+    rank: int = 0
+    world: int = 1
+    local: int = 0
+    """Among those of its machine."""
+    group: dist.ProcessGroup | None = None
+    """Of small things."""
+    pulse: Pulse | None = None
+
+    @property
+    def first(self) -> bool:
+        """Whether this one writes files and speaks to the user."""
+        return self.rank == 0
+
+    def share(self, things: Sequence[Any]) -> list[Any]:
+        """What of them is this process's to do."""
+        return list(things[self.rank :: self.world])
+
+    def gathered(self, values: Sequence[float]) -> list[list[float]]:
+        """What each process says, in order; as many numbers from each."""
+        if self.world == 1:
+            return [list(values)]
+        own = torch.tensor(values, dtype=torch.float64)
+        said = [torch.empty_like(own) for _ in range(self.world)]
+        with self.waiting():
+            dist.all_gather(said, own, group=self.group)
+        return [one.tolist() for one in said]
+
+    def total(self, *values: float) -> list[float]:
+        """Sums over all processes."""
+        return [sum(column) for column in zip(*self.gathered(values), strict=True)]
+
+    def together(
+        self, step: int, cursor: Sequence[int], seconds: float, signal: int | None
+    ) -> tuple[float, int | None]:
+        """The clock and the signal that count for all; raises where somebody is at another step or at other records."""
+        if self.world == 1:
+            return seconds, signal
+        said = self.gathered([step, *cursor, seconds, signal or 0])
+        places = [tuple(map(int, one[:-2])) for one in said]
+        if len(set(places)) > 1:
+            usual = max(set(places), key=places.count)
+            odd = next(rank for rank, place in enumerate(places) if place != usual)
+            raise Apart(
+                f"rank {odd} is at step {places[odd][0]}, (epoch, window, batch) {places[odd][1:]};"
+                f" the others at step {usual[0]}, {usual[1:]}: the processes have come apart. Go on from the last checkpoint"
+            )
+        return max(one[-2] for one in said), int(max(one[-1] for one in said)) or None
+
+    def greatest(self, value: float) -> float:
+        """Of what the processes have."""
+        return max(self.gathered([value]))[0]
+
+    def signalled(self, signal: int | None) -> int | None:
+        """The signal that any process got."""
+        return int(self.greatest(signal or 0)) or None
+
+    def all_say(self, yes: bool) -> bool:
+        """Whether nobody says no."""
+        return min(self.gathered([float(yes)]))[0] == 1.0
+
+    def summed(self, value: Tensor) -> Tensor:
+        """The sum over all processes, of a number that stays on its device."""
+        if self.world == 1:
+            return value
+        value = value.detach().clone()
+        with self.waiting():
+            dist.all_reduce(value)
+        return value
+
+    def told(self, tree: Any) -> list[Any]:
+        """What each process says, in order: JSON of any length."""
+        if self.world == 1:
+            return [tree]
+        raw = torch.frombuffer(bytearray(json.dumps(tree).encode("utf-8", "surrogatepass")), dtype=torch.uint8)
+        sizes = [int(one[0]) for one in self.gathered([len(raw)])]
+        own = torch.zeros(max(sizes), dtype=torch.uint8)
+        own[: len(raw)] = raw
+        said = [torch.empty_like(own) for _ in range(self.world)]
+        with self.waiting():
+            dist.all_gather(said, own, group=self.group)
+        return [
+            json.loads(bytes(one[:size].numpy()).decode("utf-8", "surrogatepass"))
+            for one, size in zip(said, sizes, strict=True)
+        ]
+
+    def meet(self) -> None:
+        """Nobody goes on before all are here."""
+        self.gathered([0.0])
+
+    @contextmanager
+    def first_alone(self) -> Generator[None, None, None]:
+        """The first process does it before the others: what it downloads and keeps, they find."""
+        if self.first:
+            done = False
+            try:
+                yield
+                done = True
+            finally:
+                self.told(done)
+        elif self.told(True)[0]:
+            yield
+        else:
+            raise Apart("rank 0 has ended with an error of its own")
+
+    @contextmanager
+    def waiting(self) -> Generator[None, None, None]:
+        """Inside, this process waits for others: that nothing moves here is no fault of its own."""
+        if self.pulse is None:
+            yield
+            return
+        before = self.pulse.stand(may=True)
+        try:
+            yield
+        except RuntimeError as error:  # the connection to somebody broke
+            raise Apart(
+                self.pulse.missing() or f"the connection to other processes broke: {first_line(error)}"
+            ) from None
+        self.pulse.stand(may=before)
+
+    @contextmanager
+    def working(self) -> Generator[None, None, None]:
+        """Inside, this process must be seen to move."""
+        if self.pulse is None:
+            yield
+            return
+        before = self.pulse.stand(may=False)
+        try:
+            yield
+        finally:
+            self.pulse.stand(may=before)
+
+    def moved(self) -> None:
+        """Something got done here."""
+        if self.pulse is not None:
+            self.pulse.move()
+
+
+ALONE = Ranks()
+
+
+@contextmanager
+def joined(device: torch.device, patience: float) -> Generator[Ranks, None, None]:
+    """All processes that torchrun has started, or this one alone; who does not move for `patience` seconds is named."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    if not dist.is_available():
+        raise ConfigError("this build of torch has no torch.distributed: start one process")
+    rank, world, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    if device.type == "cuda":
+        torch.cuda.set_device(local)
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    limit = datetime.timedelta(seconds=20 * patience)  # the pulse is quicker, and knows names
+    dist.init_process_group(backend, timeout=limit)
+    small = dist.new_group(backend="gloo", timeout=limit)
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    client = dist.TCPStore(host, port, is_master=False, timeout=limit)  # pyright: ignore[reportPrivateImportUsage]
+    store = dist.PrefixStore("pulse", client)  # pyright: ignore[reportPrivateImportUsage]
+    pulse = Pulse(store, rank, world, name=f"{socket.gethostname()}, process {os.getpid()}", patience=patience)
+    try:
+        with watching(pulse):
+            yield Ranks(rank, world, local, small, pulse)  # pyright: ignore[reportArgumentType]
+    finally:
+        dist.destroy_process_group()
+
+
+def first_line(error: BaseException) -> str:
+    """What it says, shortly."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """All of a tensor that lies in parts on several processes (all of them must ask), any other as it is."""
+    return tensor.full_tensor() if in_parts(tensor) else tensor
+
+
+def like(tensor: Tensor, pattern: Tensor) -> Tensor:
+    """A whole tensor, in parts where the pattern is."""
+    if not in_parts(pattern):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(tensor.to(pattern.device), pattern.device_mesh, pattern.placements)
+
+
+def own_part(tensor: Tensor) -> Tensor:
+    """What of it lies here; a change of it is a change of the tensor."""
+    return tensor.to_local() if in_parts(tensor) else tensor
+
+
+def in_parts(tensor: Tensor) -> TypeIs[DTensor]:
+    """Whether it is of several processes; where there is one, nothing is imported to know."""
+    return hasattr(tensor, "full_tensor")

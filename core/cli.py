@@ -130,6 +130,10 @@ def train_arguments(task: Task[Any], words: Words) -> TrainArguments:
             raise ConfigError(f"{word}: one CONFIG is enough, {given} was given before")
         given = Path(word)
     run, resume, asked = words.path("--run"), words.on("--resume"), words.on("--show")
+    if words.on("--run-folder"):
+        if run is not None:
+            raise ConfigError("--run-folder: is --run; one of them is enough")
+        run = words.path("--run-folder")
     stored = run / "config.toml" if run else None
     kind = run_config(task.config)
     config, path = None, given
@@ -218,6 +222,7 @@ VERBS: dict[str, Verb] = {
         "[CONFIG.toml] [key=value ...] [flags]",
         (
             Flag("--run", "the run folder; default: a new one under runs/", "DIR"),
+            Flag("--run-folder", "the same, under torchrun, which takes --run for a flag of its own", "DIR"),
             Flag("--resume", "go on with --run, else with the newest unfinished run"),
             Flag("--force", "with --resume: go on though these have changed: threads,data.train,train.lr", "FIELDS"),
             Flag("--show", "print the resolved config and where each value came from"),

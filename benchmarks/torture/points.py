@@ -70,7 +70,7 @@ POINTS = (
     Point("the best is written, the last not yet", "core.run.saving:write_checkpoint", "after", written_into("best")),
     Point("between backward and the update", "core.train.finite:Watch.note", "before"),
     Point("between the update and the average", "core.train.average:Average.update", "before"),
-    Point("within a step, between two batches", "core.train.trainer:Trainer.learned", "after"),
+    Point("within a step, between two batches", "core.train.gradients:Gradients.learned", "after"),
     Point("before an evaluation", "core.run.answering:Answerer.__call__", "before"),
     Point("within an evaluation", "core.decode.predict:answers", "after"),
     Point("an evaluation is over, its score not yet written", "core.train.log:Log.evaluation", "before"),

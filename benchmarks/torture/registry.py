@@ -9,7 +9,7 @@ from benchmarks.torture.rows import Row
 FAMILIES: dict[str, tuple[str, ...]] = {
     "crashes": ("crashes",),
     "storage": ("storage", "power", "drift"),
-    "numbers": ("numbers", "ladder", "flat"),
+    "numbers": ("numbers", "room", "ladder", "flat"),
     "files": ("malice", "bombs", "paths", "growth"),
     "records": ("records", "sounds", "settings"),
     "jail": ("contained",),

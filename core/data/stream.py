@@ -87,6 +87,14 @@ class TrainBatches:
         order = permuted(np.arange(len(batches)), len(batches), mixed(self.seed, 2, epoch, window))
         return [(row_N[batches[number]], turn_N[batches[number]]) for number in order]
 
+    def largest(self) -> Batch:
+        """The longest records, as many as a batch takes of them; of several processes, this one's part."""
+        longest = int(self.size_N.max(initial=1))
+        most = min(max(self.cfg.tokens // max(longest, 1), 1), self.cfg.most or self.length, self.cfg.window)
+        row_B = np.argsort(self.size_N, kind="stable")[::-1][:most]
+        own_B = row_B[self.rank :: self.world] if most > self.rank else row_B[:1]
+        return self._batch(own_B, np.zeros(len(own_B), np.int64))
+
     def records(self, epoch: int, place_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which stand at these places of an epoch, and how often each was drawn before."""
         if self.mixture is None:

@@ -27,6 +27,7 @@ def dry_run(task: Task[Any], cfg: RunConfig, device: torch.device) -> int:
     rule = make_rule(task, cfg, data.codecs)
     batches = TrainBatches(data.encoded.examples, cfg.batch, cfg.seed, encode=data.augmented, mixture=data.mixture)
     trainer = Trainer(model, batches, cfg.train, seed=cfg.seed, device=device, rule=rule)
+    largest = trainer.rehearse()
     stream = batches.batches()
     times: list[float] = []
     tokens = 0
@@ -50,7 +51,7 @@ def dry_run(task: Task[Any], cfg: RunConfig, device: torch.device) -> int:
         "training records": f"{len(data.encoded.records):,} (longest source {longest_S}, target {longest_T} tokens)",
         "dev records": f"{len(data.dev.records):,}",
         "vocabulary": f"{getattr(data.codecs.source, 'size', '-')} source, {data.codecs.target.size} target",
-        "memory": f"{peak:,.0f} MiB at the peak so far"
+        "memory": f"{peak:,.0f} MiB at the peak so far, the largest batch ({largest:,} tokens) among it"
         + (f", {torch.cuda.max_memory_allocated(device) / 2**20:,.0f} MiB on the GPU" if device.type == "cuda" else ""),
         "step": f"{step:.3f} s, {tokens:,} target tokens",
         "decoding": f"{decoding:.2f} s for {len(few)} records (untrained, so outputs run to their limit)",

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from core.config_text import to_tree
 from core.record import Hypothesis, Prediction, Record
+from core.run.resuming import flat
+from core.settings import RunConfig
+from core.train.checkpoint import as_json
 from core.train.ranks import Ranks
 
 Answer = Callable[[Sequence[Record]], list[Prediction] | None]
 """None where a signal asked to stop."""
+
+
+def must_be_alike(ranks: Ranks, cfg: RunConfig, **facts: Any) -> None:
+    """Raises where a process was given another config, or reads other data, than most."""
+    if ranks.world > 1:
+        ranks.alike("processes of one training", {**flat(json.loads(as_json(to_tree(cfg)))), **facts})
 
 
 def answered_together(ranks: Ranks, records: Sequence[Record], answer: Answer) -> list[Prediction] | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ from core.codec.store import load_codecs
 from core.config_text import to_toml
 from core.data.encode import place
 from core.data.stream import TrainBatches
-from core.errors import DataError, Interrupted
+from core.errors import Interrupted
 from core.record import Prediction, Record
 from core.run.answering import Answerer, Stopped
 from core.run.costs import cost_of
 from core.run.dry import dry_run
 from core.run.ending import ended
+from core.run.fallback import Fallback
 from core.run.folder import RunFolder, claimed, read_json, write_json, write_text
 from core.run.forgetting import after, before, told
 from core.run.mixing import mixed_facts
@@ -46,7 +48,7 @@ from core.run.resuming import (
 )
 from core.run.saving import Saver, checkpoint_of
 from core.run.scoring import score
-from core.run.sharing import answered_together, only_first_speaks
+from core.run.sharing import answered_together, must_be_alike, only_first_speaks
 from core.run.stored import teacher_of
 from core.run.watched import watched_records
 from core.settings import RunConfig
@@ -130,6 +132,16 @@ def prepared(
     for one in changes:
         print(f"warning: {one}, as forced: from here on this is not the run that it would have been", file=sys.stderr)
     facts["forced"] = forced_facts(stored, changes)
+    facts["processes"] = ranks.world
+    must_be_alike(
+        ranks,
+        cfg,
+        **data_facts(task, cfg, data),
+        vocabulary=vocabulary(data.codecs),
+        precision=facts["precision"],
+        torch=facts["versions"]["torch"],
+        step=0 if stored is None else stored.step,
+    )
     return Training(task, cfg, folder, data, device, facts, stored, origin, ranks)
 
 
@@ -188,15 +200,13 @@ class Training:
             name=lambda row: place(data.encoded.records[row]),
             ranks=ranks,
         )
-        self.reader = make_model(task, cfg, data.codecs).to(device) if self.trainer.engine.sharded else self.model
+        self.reader = (
+            make_model(task, cfg, data.codecs).to(device) if self.trainer.gradients.engine.sharded else self.model
+        )
         """What answers: the model, or all of it in one place."""
-        if cfg.train.nonfinite == "rollback":
-            self.trainer.good = self
         self.watched = watched_records(data.dev.records, cfg.train.evaluate_records)
         self.started = time.time()
         self.judge: Judge | None = None
-        self.unwritten: Checkpoint | None = None
-        """The good weights that the first process found no room for: the others cannot read them either."""
         if stored is not None:
             put_weights(self.model, stored.weights, str(folder.last))
             self.trainer.restore(stored.trainer, stored.facts)
@@ -211,6 +221,11 @@ class Training:
         with StopSignals() as signals, written as log:
             self.signals, self.log = signals, log
             self.saver = Saver(log.say, self.cfg.save.shard_mib) if log else None
+            if self.cfg.train.nonfinite == "rollback":
+                whole = partial(self.checkpoint, None)
+                self.trainer.good = Fallback(self.folder.good, self.model, whole, self.saver, self.ranks)
+            self.trainer.gradients.say = log.say if log else lambda text: None
+            self.trainer.rehearse()
             outcome = self.trainer.fit(
                 log=log.training if log else lambda stats: None,
                 evaluate=self.evaluate,
@@ -283,7 +298,8 @@ class Training:
                 return None
             values: dict[str, float] = {}
             if self.log is not None:
-                scores = score(predictions, self.metrics, intervals=False)
+                with self.ranks.resting():
+                    scores = score(predictions, self.metrics, intervals=False)
                 values = {name: one.value for name, one in scores.items()}
                 self.log.evaluation(trainer.step, values, time.perf_counter() - before)
             values = self.ranks.told(values)[0]  # of one process: programs that are run may end otherwise elsewhere
@@ -345,24 +361,6 @@ class Training:
             vocabulary=vocabulary(self.data.codecs),
             begun=self.begun,
         )
-
-    def keep(self, trainer: Trainer) -> None:
-        """Weights to go back to."""
-        good = self.checkpoint(None)
-        if self.saver is not None:
-            self.saver.hold(self.folder.good, good)
-        due = self.ranks.told(self.saver is not None and self.folder.good in self.saver.due)[0]
-        self.unwritten = good if due and self.saver is None else None
-
-    def back(self, trainer: Trainer) -> int:
-        """Go back to them."""
-        due = self.unwritten if self.saver is None else self.saver.due.get(self.folder.good)
-        good = due or read_checkpoint(self.folder.good)
-        if good is None:
-            raise DataError(f"{self.folder.good}: is gone; nothing to go back to")
-        put_weights(self.model, good.weights, str(self.folder.good))
-        trainer.relearn(good.trainer)
-        return good.step
 
     def finish(self, reason: str) -> None:
         """Score the best weights on dev, or the part of it that is asked for, with intervals; then the run is whole."""

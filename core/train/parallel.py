@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -22,6 +23,8 @@ from core.train.config import TrainConfig
 from core.train.ranks import Ranks
 
 Loss = Callable[[Batch, int], Tensor]
+BUCKET = 25 * 2**18
+"""Numbers that are exchanged at once."""
 
 
 class Whole(nn.Module):
@@ -40,7 +43,7 @@ class Engine:
     """Computes losses so that their gradients are of all processes together."""
 
     def __init__(self, model: Seq2Seq, loss: Loss, cfg: TrainConfig, ranks: Ranks) -> None:
-        self.loss, self.weight = loss, float(ranks.world)
+        self.loss, self.weight, self.ranks, self.model = loss, float(ranks.world), ranks, model
         self.sharded = ranks.world > 1 and cfg.parallel == "fsdp"
         self.wrapped: DistributedDataParallel | Whole | None = None
         if self.sharded:
@@ -49,17 +52,50 @@ class Engine:
             sides = (model.encoder, model.decoder)
             dropped = any(getattr(one, "drop", 0.0) for one in sides)  # other layers in each batch
             self.wrapped = DistributedDataParallel(Whole(model, loss), find_unused_parameters=dropped)
+        on_gpu = any(one.is_cuda for one in model.parameters())
+        self.careful = not self.sharded and not (ranks.world > 1 and on_gpu)
+        """Whether gradients are exchanged when all processes have theirs, so that one that ran out of memory can begin anew. On
+        GPUs they are exchanged while they are being computed; on CPUs that gains nothing: the cores are needed for both."""
 
     def __call__(self, batch: Batch, step: int) -> Tensor:
         """The summed loss of this process's share."""
-        return self.loss(batch, step) if self.wrapped is None else self.wrapped(batch, step)
+        if self.careful or self.wrapped is None:
+            return self.loss(batch, step)
+        return self.wrapped(batch, step)
+
+    @torch.no_grad()
+    def exchange(self) -> None:
+        """Of careful processes: each gradient becomes the mean over all, in buckets."""
+        if self.ranks.world == 1 or not self.careful:
+            return
+        parameters = [one for one in self.model.parameters() if one.requires_grad]
+        has = self.ranks.summed(torch.tensor([one.grad is not None for one in parameters], dtype=torch.float32))
+        bucket: list[Tensor] = []
+        for one, somewhere in zip(parameters, has.tolist(), strict=True):
+            if not somewhere:  # a layer that every process dropped
+                continue
+            if one.grad is None:
+                one.grad = torch.zeros_like(one)
+            if bucket and (one.dtype != bucket[0].dtype or sum(x.numel() for x in bucket) + one.numel() > BUCKET):
+                self.mean(bucket)
+                bucket = []
+            bucket.append(one.grad)
+        self.mean(bucket)
+
+    def mean(self, gradients: list[Tensor]) -> None:
+        """In place, over all processes."""
+        if not gradients:
+            return
+        flat = self.ranks.summed(torch.cat([one.reshape(-1) for one in gradients])) / self.weight
+        for one, part in zip(gradients, flat.split([one.numel() for one in gradients]), strict=True):
+            one.copy_(part.view_as(one))
 
     @contextmanager
     def meeting(self, *, meet: bool) -> Generator[None, None, None]:
         """Inside, gradients stay with this process, or after the backward pass are those of all."""
         if self.sharded:
             cast(Any, self.wrapped).set_requires_gradient_sync(meet)
-        apart = not meet and isinstance(self.wrapped, DistributedDataParallel)
+        apart = not meet and not self.careful and isinstance(self.wrapped, DistributedDataParallel)
         with cast(Any, self.wrapped).no_sync() if apart else nullcontext():
             yield
 
@@ -84,6 +120,15 @@ def sharded(model: Seq2Seq, whole: Whole) -> Whole:
     for name, one in model.named_parameters():  # which are others now
         setattr(one, "parts", parts[name])  # noqa: B010
     return whole
+
+
+def checksum(model: nn.Module) -> str:
+    """Of all bits of the parameters."""
+    whole_numbers = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
+    with torch.no_grad():
+        sums = [one.view(whole_numbers[one.element_size()]).sum(dtype=torch.int64) for one in model.parameters()]
+        weights = torch.arange(1, len(sums) + 1, device=sums[0].device)
+        return f"{int((torch.stack(sums) * (2 * weights + 1)).sum()) & (1 << 64) - 1:016x}"
 
 
 def refuse(cfg: TrainConfig, model_layer_drop: float) -> None:

@@ -9,9 +9,10 @@ import datetime
 import json
 import os
 import socket
+import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from core.errors import ConfigError, UserError
-from core.train.pulse import Pulse, watching
+from core.train.pulse import ANSWER, Pulse, watching
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
@@ -43,6 +44,8 @@ class Ranks:
     group: dist.ProcessGroup | None = None
     """Of small things."""
     pulse: Pulse | None = None
+    names: tuple[str, ...] = ()
+    """Machine and process of each."""
 
     @property
     def first(self) -> bool:
@@ -76,11 +79,11 @@ class Ranks:
         said = self.gathered([step, *cursor, seconds, signal or 0])
         places = [tuple(map(int, one[:-2])) for one in said]
         if len(set(places)) > 1:
-            usual = max(set(places), key=places.count)
+            usual = max(places, key=places.count)
             odd = next(rank for rank, place in enumerate(places) if place != usual)
             raise Apart(
-                f"rank {odd} is at step {places[odd][0]}, (epoch, window, batch) {places[odd][1:]};"
-                f" the others at step {usual[0]}, {usual[1:]}: the processes have come apart. Go on from the last checkpoint"
+                f"{self.who(odd)} is at step {places[odd][0]}, (epoch, window, batch) {places[odd][1:]};"
+                f" the others at step {usual[0]}, {usual[1:]}: they have come apart. Go on from the last checkpoint with --resume"
             )
         return max(one[-2] for one in said), int(max(one[-1] for one in said)) or None
 
@@ -121,6 +124,27 @@ class Ranks:
             for one, size in zip(said, sizes, strict=True)
         ]
 
+    def who(self, rank: int) -> str:
+        """For people."""
+        return f"rank {rank} ({self.names[rank]})"
+
+    def alike(self, what: str, facts: dict[str, Any]) -> None:
+        """Raises where a process has other facts than most; of two halves the first process is right."""
+        said = self.told(facts) if self.world > 1 else []
+        for name in facts:
+            values = [one[name] for one in said]
+            usual = max(values, key=values.count, default=None)
+            for rank, value in enumerate(values):
+                if value != usual:
+                    raise Apart(
+                        f"{what}: {name} is {value} on {self.who(rank)}, {usual} on {self.who(values.index(usual))}"
+                    )
+
+    def at(self, place: str) -> None:
+        """This process has come to a place, by which all come in the same order."""
+        if self.pulse is not None:
+            self.pulse.at(place)
+
     def meet(self) -> None:
         """Nobody goes on before all are here."""
         self.gathered([0.0])
@@ -149,11 +173,35 @@ class Ranks:
         before = self.pulse.stand(may=True)
         try:
             yield
-        except RuntimeError as error:  # the connection to somebody broke
-            raise Apart(
-                self.pulse.missing() or f"the connection to other processes broke: {first_line(error)}"
-            ) from None
+        except RuntimeError as error:
+            raise self.apart(error) from None
         self.pulse.stand(may=before)
+
+    @contextmanager
+    def exchanging(self) -> Generator[None, None, None]:
+        """Inside, gradients are exchanged: that a connection breaks is told from what goes wrong in the work itself."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.pulse is None or not of_connection(error):
+                raise
+            raise self.apart(error) from None
+
+    def apart(self, error: RuntimeError) -> Apart:
+        """Who is to blame for a broken connection."""
+        assert self.pulse is not None
+        said = self.pulse.blamed(first_line(error))
+        if self.first and not launcher_keeps_store():
+            time.sleep(ANSWER)  # what the others ask is answered here
+        return Apart(f"{said}. Go on from the last checkpoint with --resume")
+
+    @contextmanager
+    def resting(self) -> Generator[None, None, None]:
+        """Inside, it may take as long as it takes."""
+        before = self.pulse.stand(may=True) if self.pulse is not None else True
+        yield
+        if self.pulse is not None:
+            self.pulse.stand(may=before)
 
     @contextmanager
     def working(self) -> Generator[None, None, None]:
@@ -197,9 +245,26 @@ def joined(device: torch.device, patience: float) -> Generator[Ranks, None, None
     pulse = Pulse(store, rank, world, name=f"{socket.gethostname()}, process {os.getpid()}", patience=patience)
     try:
         with watching(pulse):
-            yield Ranks(rank, world, local, small, pulse)  # pyright: ignore[reportArgumentType]
+            ranks = Ranks(rank, world, local, small, pulse)  # pyright: ignore[reportArgumentType]
+            yield replace(ranks, names=tuple(ranks.told(pulse.name)))
+    except Apart:
+        raise
+    except BaseException as error:
+        with suppress(Exception):
+            pulse.end(first_line(error))
+        raise
     finally:
         dist.destroy_process_group()
+
+
+def launcher_keeps_store() -> bool:
+    """torchrun does; where processes are started by other means, the first one keeps what they share."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def of_connection(error: RuntimeError) -> bool:
+    """Whether another process is at fault, as far as its words tell."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error) or "Connection closed" in str(error)
 
 
 def first_line(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol
@@ -14,19 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from core.data.batch import Batch
-from core.data.order import mixed
 from core.data.stream import Cursor, TrainBatches
 from core.decode.rules import Rule
 from core.errors import Diverged
 from core.model.seq2seq import Seq2Seq
-from core.train.adversarial import Pushes
 from core.train.average import Average
 from core.train.config import TrainConfig
 from core.train.culprit import first_bad_module, guilty_rows
 from core.train.finite import IN_A_ROW, LeftOut, NoNumber, Watch, said
+from core.train.gradients import Gradients
 from core.train.objective import Objective
 from core.train.optimizer import make_optimizers
-from core.train.parallel import Engine
+from core.train.parallel import Loss, checksum
 from core.train.ranks import ALONE, Ranks, like, whole
 from core.train.risk import Risk
 from core.train.schedule import learning_rate
@@ -66,8 +65,9 @@ class Trainer:
         self.name, self.ranks = name, ranks
         self.model, self.batches, self.cfg, self.seed, self.device = model, batches, cfg, seed, device
         self.objective = Objective(model, cfg, rule=rule, teacher=teacher, risk=risk)
-        self.engine = Engine(model, self.objective, cfg, ranks)
         self.precision = choose_precision(cfg.precision, device)
+        loss: Loss = lambda batch, step: self.objective(batch, step)  # noqa: E731
+        self.gradients = Gradients(model, loss, cfg, seed, device=device, precision=self.precision, ranks=ranks)
         self.optimizers = make_optimizers(model, cfg)
         self.average = Average(model, cfg.average, decay=cfg.ema, last=cfg.average_last)
         self.step, self.cursor, self.seconds = 0, Cursor(), 0.0
@@ -101,20 +101,25 @@ class Trainer:
 
         def keep() -> None:
             self.settle()
+            self.ranks.at(f"save at step {self.step:,}")
+            if self.ranks.world > 1 and not self.gradients.engine.sharded:
+                self.ranks.alike(f"step {self.step:,}", {"the weights' checksum": checksum(self.model)})
             if not self.ranks.all_say(save(self) is not False):
                 self.again = self.step + max(save_every // 10, 1)
             else:
                 self.saved = self.step
 
-        with closing(self.batches.batches(self.cursor)) as stream:
+        with closing(self.batches.batches(self.cursor)) as stream, self.ranks.working():
             while True:
                 signal: int | None = None
+                self.ranks.at(f"step {self.step + 1:,}")
                 if self.ranks.world > 1:
                     self.seconds, signal = self.ranks.together(self.step, self.cursor, self.seconds, stop())
                 over = self.over()
                 if self.step and self.evaluated < self.step and (over or self.step % self.cfg.evaluate_every == 0):
                     self.settle()
                     self.average.snapshot()
+                    self.ranks.at(f"evaluation at step {self.step:,}")
                     score = evaluate(self)
                     if score is None:
                         if self.average.snapshots:  # any that it displaced will be displaced again
@@ -139,7 +144,7 @@ class Trainer:
                     return Outcome("stopped", signal)
                 if over:
                     return Outcome(over)
-                with self.clocked(), self.ranks.working():
+                with self.clocked(), self.ranks.exchanging():
                     micro: list[Batch] = []
                     for _ in range(self.cfg.accumulate):
                         self.cursor, batch = next(stream)
@@ -196,11 +201,7 @@ class Trainer:
         """One update; none where the loss or the gradient is no number and `train.nonfinite` goes on all the same."""
         self.model.train()
         tokens = round(self.ranks.total(sum(batch.tokens for batch in micro))[0])
-        total = torch.zeros((), device=self.device)
-        for number, batch in enumerate(micro):
-            meet = number == len(micro) - 1
-            total += self.learned(batch.to(self.device), self.key(number), tokens, meet=meet).detach()
-            self.ranks.moved()
+        total = self.gradients.of(micro, self.step, tokens)
         self.norm = whole(nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.clip or math.inf))
         rows = [row for batch in micro for row in batch.index]
         try:
@@ -229,21 +230,22 @@ class Trainer:
 
     def key(self, number: int) -> int:
         """Of all that is drawn for a micro-batch of the next step."""
-        return mixed(self.seed, 4, self.step, number, self.batches.rank)
+        return self.gradients.key(self.step, number)
+
+    def rehearse(self) -> int:
+        """The largest batch that can come, so that memory shows before anything is learned; its places."""
+        self.model.train()
+        return self.gradients.rehearse(self.batches.largest(), self.step)
 
     def leave_out(self, found: NoNumber, micro: Sequence[Batch]) -> None:
         """Raise Diverged, or go on without this update: which records it would have learned from is part of the state."""
-
-        def again(number: int, batch: Batch) -> Tensor:
-            torch.manual_seed(self.key(number))
-            return self.loss(batch, by=self.objective)
-
-        micro = [batch.to(self.device) for batch in micro]
+        pieces = self.gradients.pieces([batch.to(self.device) for batch in micro], self.step)
         where, guilty = "", list[int]()
-        if not self.engine.sharded:  # there nobody can read anything alone
-            where = first_bad_module(self.model, [partial(again, number, batch) for number, batch in enumerate(micro)])
+        if not self.gradients.engine.sharded:  # there nobody can read anything alone
+            again = partial(self.gradients.again, self.step)
+            where = first_bad_module(self.model, [partial(again, seed, batch) for seed, batch in pieces])
             with torch.no_grad():
-                guilty = [row for number, one in enumerate(micro) for row in guilty_rows(one, partial(again, number))]
+                guilty = [row for seed, one in pieces for row in guilty_rows(one, partial(again, seed))]
         said_by = self.ranks.told([where, [self.name(row) for row in guilty], [self.name(row) for row in found.rows]])
         where = next((one for one, *_ in said_by if one), "")
         records = [name for _, own, _ in said_by for name in own] or [name for *_, own in said_by for name in own]
@@ -257,32 +259,6 @@ class Trainer:
         self.step += 1
         self.norm = torch.zeros_like(self.norm)  # of no gradient: a log line may come before the next
         self.left_out.append(LeftOut(self.step, tuple(records), where, back_to))
-
-    def learned(self, batch: Batch, seed: int, tokens: int, *, meet: bool = True) -> Tensor:
-        """Gradients of a batch's loss, and its loss where pushed embeddings are to be learned as well; the first is returned.
-
-        After the last batch of a step the gradients of all processes meet. A process without a share of a batch reads one that
-        does not count.
-        """
-        counts = self.engine.weight if batch.tokens else 0.0
-        pushes = Pushes(self.cfg.adversarial) if self.cfg.adversarial else None
-        torch.manual_seed(seed)
-        with self.engine.meeting(meet=meet and not pushes):
-            with pushes.watching(self.model) if pushes else nullcontext():
-                loss = self.loss(batch)
-            (loss * counts / tokens).backward()
-        if pushes:
-            torch.manual_seed(seed)  # the same words are hidden and drawn, so that the same calls come again
-            with self.engine.meeting(meet=meet):
-                with pushes.pushing(self.model):
-                    hurt = self.loss(batch)
-                (hurt * counts / tokens).backward()
-        return loss if batch.tokens else loss.detach() * 0.0
-
-    def loss(self, batch: Batch, *, by: Callable[[Batch, int], Tensor] | None = None) -> Tensor:
-        """Summed over target tokens; where a rule is, over what it allows. By the engine, or by this process alone."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return (by or self.engine)(batch, self.step)
 
     def rate(self) -> float:
         """The learning rate of the current step."""
@@ -340,6 +316,7 @@ class Trainer:
             "evaluated": self.evaluated,
             "tally": counts,
             "in_a_row": self.in_a_row,
+            "room": self.gradients.room.most,
             "left_out": [asdict(one) for one in self.left_out],
         }
         return tensors, facts
@@ -354,7 +331,7 @@ class Trainer:
         if self.ranks.first:
             self.tally = Tally(tensors["tally.loss"].to(self.device, copy=True), *facts["tally"])
         self.spent = facts["spent"]
-        self.in_a_row = facts.get("in_a_row", 0)
+        self.in_a_row, self.gradients.room.most = facts.get("in_a_row", 0), facts.get("room", 0)
         self.left_out = [
             LeftOut(one["step"], tuple(one["records"]), one["where"], one["back_to"])
             for one in facts.get("left_out", ())

@@ -64,8 +64,11 @@ def killed_in_time(trial: Trial, ordeal: Ordeal, folder: Path, share: float) -> 
     """Kill a training once something is saved, at a random time up to this share of its length; again, if it was over before."""
     while True:
         life = train(ordeal, folder)
-        until = trial.random.uniform(0.1, share) * unbroken(trial, ordeal)["seconds"]
-        if after(life, until) is None and any(folder.glob("checkpoints/last/manifest.json")):
+        code = after(life, trial.random.uniform(0.1, share) * unbroken(trial, ordeal)["seconds"])
+        while code is None and not any(folder.glob("checkpoints/last/manifest.json")):
+            time.sleep(0.002)  # the whole run that was measured may have had more of the machine than this one has
+            code = life.over()
+        if code is None:
             os.kill(life.process, signal.SIGKILL)
             if life.wait() == KILLED and not RunFolder(folder).finished:
                 return

@@ -43,14 +43,17 @@ def outcomes(
     quick: bool,
     jobs: int,
     folder: Path,
+    shared: Path,
     until: float = math.inf,
     show: bool = False,
 ) -> Iterator[Outcome]:
-    """As they end; after `until` (of the monotonic clock) no further trial is begun. `show`: what they say is not put aside."""
+    """As they end; after `until` (of the monotonic clock) no further trial is begun. `show`: what they say is not put aside.
+
+    `shared` is for what trials find out once for all, those of other rows too.
+    """
     if row.warm is not None:
         row.warm(numbers)
     left, running = iter(numbers), list[Running]()
-    shared = folder / "shared"
     shared.mkdir(parents=True, exist_ok=True)
     jobs = 1 if row.alone else jobs
     try:

@@ -24,6 +24,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import torch._dynamo  # noqa: F401  every optimizer does, for seconds: here it is done once, before anything is forked
+
 from benchmarks.torture.points import count
 from benchmarks.torture.rows import Trial, hold
 from core.cli import dispatch

@@ -20,11 +20,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any
-
-import torch._dynamo  # noqa: F401  every optimizer does, for seconds: here it is done once, before anything is forked
 
 from benchmarks.torture.points import count
 from benchmarks.torture.rows import Trial, hold
@@ -40,6 +39,9 @@ from core.testing.tiny import small
 from core.testing.training_laws import Remains, timeless, training_case
 from tasks import TASKS
 
+import_module(
+    "torch._dynamo"
+)  # which every optimizer does, for seconds: here it is done once, before anything is forked
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 MODELS = ("transformer", "gru")
 WORKERS = (0, 2)

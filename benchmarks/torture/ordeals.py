@@ -39,9 +39,7 @@ from core.testing.tiny import small
 from core.testing.training_laws import Remains, timeless, training_case
 from tasks import TASKS
 
-import_module(
-    "torch._dynamo"
-)  # which every optimizer does, for seconds: here it is done once, before anything is forked
+import_module("torch._dynamo")  # every optimizer does, which takes seconds: here it is done once, before the forks
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 MODELS = ("transformer", "gru")
 WORKERS = (0, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -56,6 +57,8 @@ def outcomes(
     left, running = iter(numbers), list[Running]()
     shared.mkdir(parents=True, exist_ok=True)
     jobs = 1 if row.alone else jobs
+    gc.collect()
+    gc.freeze()  # else each collection in a fork looks at, and so copies, all that has been imported
     try:
         while True:
             while len(running) < jobs and time.monotonic() < until and (number := next(left, None)) is not None:
@@ -69,6 +72,7 @@ def outcomes(
                     running.remove(one)
                     yield outcome
     finally:
+        gc.unfreeze()
         for one in running:
             stop(one)
 

@@ -87,9 +87,12 @@ def main(argv: Sequence[str] | None = None, rows: dict[str, Row] | None = None) 
         if len(chosen) != 1:
             parser.error("--only: name one row with --rows")
         return alone(chosen[0], given.only, given)
-    broken = [
-        row.name for row in chosen if row.trials(quick=given.quick) and tortured(row, until(row, chosen, given), given)
-    ]
+    with tempfile.TemporaryDirectory(prefix="torture-shared-") as shared:
+        broken = [
+            row.name
+            for row in chosen
+            if row.trials(quick=given.quick) and tortured(row, until(row, chosen, given), given, Path(shared))
+        ]
     if broken:
         print(f"promises broken: {', '.join(broken)}", file=sys.stderr)
     return 1 if broken else 0
@@ -111,7 +114,7 @@ def until(row: Row, rows: Sequence[Row], given: argparse.Namespace) -> float:
     return now + max(given.end - now, 0.0) * row.seconds * row.trials(quick=given.quick) / max(whole, 1e-9)
 
 
-def tortured(row: Row, end: float, given: argparse.Namespace) -> bool:
+def tortured(row: Row, end: float, given: argparse.Namespace, shared: Path) -> bool:
     """Run what is missing of a row, keep and say what came of it; whether a promise was broken."""
     environment = describe(torch.device("cpu"), "fp32")
     about: dict[str, Any] = {"seed": given.seed, "jobs": given.jobs, "environment": environment}
@@ -125,7 +128,7 @@ def tortured(row: Row, end: float, given: argparse.Namespace) -> bool:
         progress = Progress(row, planned, len(kept.outcomes))
         work = Path(place) / "work"
         for outcome in outcomes(
-            row, missing, seed=given.seed, quick=given.quick, jobs=given.jobs, folder=work, until=end
+            row, missing, seed=given.seed, quick=given.quick, jobs=given.jobs, folder=work, shared=shared, until=end
         ):
             kept.keep(outcome)
             progress.one()
@@ -144,7 +147,10 @@ def alone(row: Row, number: int, given: argparse.Namespace) -> int:
     """One trial again; its words are shown."""
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     try:
-        (outcome,) = outcomes(row, [number], seed=given.seed, quick=given.quick, jobs=1, folder=folder, show=True)
+        shared = folder / "shared"
+        (outcome,) = outcomes(
+            row, [number], seed=given.seed, quick=given.quick, jobs=1, folder=folder, shared=shared, show=True
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{row.name} trial {number}: {outcome.breach or 'held'}; {outcome.counts}, {outcome.figures}")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from benchmarks.torture.ordeals import (
     KILLED,
@@ -21,8 +26,12 @@ from benchmarks.torture.ordeals import (
 )
 from benchmarks.torture.points import POINTS, Point, kill_at
 from benchmarks.torture.rows import Row, Trial, hold
+from core.data.batch import Batch
+from core.run import saving
 from core.run.folder import RunFolder
-from core.train.checkpoint import read_checkpoint
+from core.train.checkpoint import Checkpoint, read_checkpoint
+from core.train.signals import StopSignals
+from core.train.trainer import Trainer
 
 KILLS = 3
 """Of each run in R2."""
@@ -64,8 +73,11 @@ def killed_in_time(trial: Trial, ordeal: Ordeal, folder: Path, share: float) -> 
     """Kill a training once something is saved, at a random time up to this share of its length; again, if it was over before."""
     while True:
         life = train(ordeal, folder)
-        until = trial.random.uniform(0.1, share) * unbroken(trial, ordeal)["seconds"]
-        if after(life, until) is None and any(folder.glob("checkpoints/last/manifest.json")):
+        code = after(life, trial.random.uniform(0.1, share) * unbroken(trial, ordeal)["seconds"])
+        while code is None and not any(folder.glob("checkpoints/last/manifest.json")):
+            time.sleep(0.002)  # the whole run that was measured may have had more of the machine than this one has
+            code = life.over()
+        if code is None:
             os.kill(life.process, signal.SIGKILL)
             if life.wait() == KILLED and not RunFolder(folder).finished:
                 return
@@ -137,14 +149,41 @@ def saved_step(folder: Path) -> int:
     return -1 if found is None else found.step
 
 
+def counts_what_follows(into: Path) -> None:
+    """In this process: how many steps and how many writes of each checkpoint begin after the first signal, into a file."""
+    asked = list[int]()
+    begun = Counter[str]()
+
+    def counted(what: str) -> None:
+        if asked:
+            begun[what] += 1
+            into.write_text(json.dumps(begun))
+
+    note, step, write = StopSignals._note, Trainer.train_step, saving.write_checkpoint  # pyright: ignore[reportPrivateUsage]
+
+    def noted(self: StopSignals, number: int, frame: FrameType | None) -> None:
+        note(self, number, frame)
+        asked.append(number)
+
+    def stepped(self: Trainer, batches: Sequence[Batch]) -> None:
+        counted("step")
+        step(self, batches)
+
+    def written(path: Path, checkpoint: Checkpoint, **options: Any) -> None:
+        counted(path.name)
+        write(path, checkpoint, **options)
+
+    StopSignals._note, Trainer.train_step, saving.write_checkpoint = noted, stepped, written  # pyright: ignore[reportPrivateUsage]
+
+
 def asked_to_stop(trial: Trial) -> None:
-    """R7: a signal at a random moment ends it with its exit code and a checkpoint; every third time a second one, which ends it at once."""
+    """R7: a signal at a random moment ends it within a step and a save, with its exit code; every third time a second one, at once."""
     ordeal = ordeal_of(trial)
     number = list(SIGNALS)[trial.number % len(SIGNALS)]
     twice = trial.number % 3 == 2
-    folder = trial.place / "run"
+    folder, following = trial.place / "run", trial.place / "following.json"
     seconds = unbroken(trial, ordeal)["seconds"]
-    life = train(ordeal, folder)
+    life = train(ordeal, folder, before=partial(counts_what_follows, following))
     code = after(life, trial.random.uniform(0.02, 0.95) * seconds)
     if code is None:
         os.kill(life.process, number)
@@ -163,6 +202,9 @@ def asked_to_stop(trial: Trial) -> None:
     allowed = {0, *(codes if twice else (SIGNALS[number], -number))}
     hold(code in allowed, f"{ordeal}: {signal.Signals(number).name} ended it with {code}: {life.words()}")
     trial.count(f"exit code {code}" if code >= 0 else "ended before it listened")
+    begun: dict[str, int] = json.loads(following.read_text()) if following.exists() else {}
+    hold(all(n == 1 for n in begun.values()), f"{ordeal}: begun after the signal: {begun}")
+    trial.measure("steps begun after the signal", begun.get("step", 0))
     said = life.said.read_text()
     hold("Traceback" not in said, f"{ordeal}: a traceback: {life.words()}")
     if "saved at step " in said and not twice:
@@ -219,7 +261,7 @@ ROWS = (
     Row(
         "R7",
         threat="SIGTERM, SIGINT and SIGUSR1 at any moment, also twice",
-        promise="It saves and ends with the signal's exit code (a second signal: at once), and resumed it ends the same.",
+        promise="Within a step and a save it ends with the signal's exit code (a second signal: at once), and resumed it ends the same.",
         trial=asked_to_stop,
         unit="signals",
         goal=60,

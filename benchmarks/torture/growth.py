@@ -27,6 +27,8 @@ MILLION = 1_000_000
 QUICK = 30_000
 MOST_SECONDS = 1.0
 """Of the processor's, for a million characters."""
+LINES, MOST_SECONDS_OF_LINES = "line feeds", 5.0
+"""Of a million line feeds, which are a million records to some readers."""
 MOST_GROWTH = 2.5
 """Of the time, when the text is twice as long: 2 is in proportion, 4 is the square."""
 MEASURABLE = 0.05
@@ -34,7 +36,7 @@ MEASURABLE = 0.05
 HOSTILE: dict[str, str] = {
     "one letter": "a",
     "blanks": " ",
-    "line feeds": "\n",
+    LINES: "\n",
     "brackets that open": "[",
     "brackets": "[C]",
     "parentheses that open": "(",
@@ -74,10 +76,20 @@ def readers() -> dict[str, Callable[[str], Any]]:
         config: Any = task.config(vocabulary=400) if "vocabulary" in task.config.__annotations__ else task.config()
         codecs = task.codecs(config, [Record(str(n), one, one) for n, one in enumerate(texts)])
         found[f"{name}: source"], found[f"{name}: target"] = codecs.source.encode, codecs.target.encode
-        for kind, form in task.formats.items():
-            for ending in form.endings if form.read is not None else ():
-                if not ending.endswith(".gz") and f"{name}: {kind}" not in found:
-                    found[f"{name}: {kind}"] = partial(through, form.read, config, ending)
+        found |= files_of(name, config)
+    proteins, sounds = TASKS["protein_alignment"].config(), TASKS["speech_to_text"].config()
+    residues = TASKS["protein_alignment"].codecs(proteins, []).source
+    found["protein_alignment: source"] = lambda text: residues.encode((text, "MKV"))
+    return found | files_of("protein_alignment", proteins) | files_of("speech_to_text", sounds)
+
+
+def files_of(name: str, config: Any) -> dict[str, Callable[[str], Any]]:
+    """A task's formats."""
+    found: dict[str, Callable[[str], Any]] = {}
+    for kind, form in TASKS[name].formats.items():
+        endings = [ending for ending in form.endings if not ending.endswith(".gz")]
+        if form.read is not None and endings:
+            found[f"{name}: {kind}"] = partial(through, form.read, config, endings[0])
     return found
 
 
@@ -122,7 +134,8 @@ def trial(trial: Trial) -> None:
             seconds = timed(read, text)
             trial.count("texts")
             trial.measure("longest in seconds", seconds)
-            hold(seconds < MOST_SECONDS, f"{name}: {seconds:.2f} s for {size:,} characters of {what}")
+            most = MOST_SECONDS_OF_LINES if what == LINES else MOST_SECONDS
+            hold(seconds < most, f"{name}: {seconds:.2f} s for {size:,} characters of {what}")
             if seconds > MEASURABLE and not trial.quick:
                 half = timed(read, text[: size // 2])
                 trial.measure("largest growth for twice the text", seconds / max(half, 1e-9))
@@ -133,11 +146,11 @@ ROWS = (
     Row(
         "S7",
         threat="a million hostile characters given to every tokenizer and every reader of text",
-        promise="Under a second of the processor's, and at most 2.5 times as long for twice the text.",
+        promise="Under a second of the processor's (five for a million empty records), and at most 2.5 times as long for twice the text.",
         trial=trial,
         unit="texts",
-        goal=300,
-        full=40,
+        goal=750,
+        full=43,
         quick=1,
         seconds=15.0,
         limit=300.0,

@@ -69,6 +69,7 @@ def result(row: Row, outcomes: Sequence[Outcome], *, quick: bool, about: dict[st
         "counts": dict(sorted(counts.items())),
         "figures": figures,
         "seconds": round(sum(one.seconds for one in outcomes), 1),
+        "processor_seconds": round(sum(one.cpu_seconds for one in outcomes), 1),
         **about,
     }
 
@@ -82,4 +83,5 @@ def summary(tree: dict[str, Any]) -> str:
     """A result in one line."""
     counts = ", ".join(f"{n:,} {name}" for name, n in tree["counts"].items())
     state = "held" if tree["held"] else f"BREACHED {tree['breached']} times" if tree["breached"] else "not whole"
-    return f"{tree['row']:<4} {state}: {tree['trials']:,} of {tree['planned']:,} trials in {tree['seconds']:,.0f} s; {counts}"
+    took = f"{tree['seconds']:,.0f} s, {tree['processor_seconds']:,.0f} of the processor's"
+    return f"{tree['row']:<4} {state}: {tree['trials']:,} of {tree['planned']:,} trials in {took}; {counts}"

@@ -38,6 +38,7 @@ def trial(trial: Trial) -> None:
     whole = {door.name: door.path.read_bytes() for door in doors if door.path.exists()}
     pickles = all_of(canary)
     for number in range(trial.number % PARTS, len(pickles), PARTS if not trial.quick else PARTS * 2):
+        trial.count("malicious pickles")
         for name in trial.random.sample(list(DISGUISES), 2):
             content = DISGUISES[name](pickles[number].content)
             trial.count("disguised pickles")
@@ -96,7 +97,7 @@ def rows() -> Iterator[Row]:
         promise="No reader of this project runs any of them: no command, no import, no connection, by the interpreter's own audit. "
         "Each is refused, or taken for the text that it also is, or not opened at all.",
         trial=trial,
-        unit="disguised pickles",
+        unit="malicious pickles",
         goal=200,
         full=PARTS,
         quick=1,

@@ -73,6 +73,9 @@ FUNCTIONS = (
     Function("cProfile", "run", python),
     Function("os", "mkdir", lambda canary: (str(canary),)),
     Function("shutil", "copyfile", lambda canary: ("/dev/null", str(canary))),
+    Function("timeit", "timeit", python),
+    Function("os", "mkfifo", lambda canary: (str(canary),)),
+    Function("_io", "FileIO", lambda canary: (str(canary), "w")),
 )
 
 

@@ -219,6 +219,7 @@ def configs(trial: Trial) -> None:
 def asked(trial: Trial, name: str, path: Path, words: list[str]) -> None:
     """One config; the same file as a run's own."""
     task = TASKS[name]
+    trial.count("configs")
     once(trial, path, partial(load, run_config(task.config), path, words))
     path = path.rename(path.with_name("config.toml"))
     once(trial, path, partial(stored_config, task, RunFolder(path.parent), ()))
@@ -229,15 +230,14 @@ def once(trial: Trial, path: Path, read: Callable[[], Any]) -> None:
     """Read, or refused."""
     try:
         read()
-        trial.count("configs that can be")
+        trial.count("readings of configs that can be")
     except UserError as error:
         said = str(error)
         hold(error.exit_code == 2, f"exit code {error.exit_code}: {said}")
         hold("\n" not in said and len(said) < 3000, f"no single line: {said[:300]!r}")
         fits = re.match(rf"{re.escape(str(path.parent))}/\S+?\.toml(:\d+)?: \S|command line: \S", said)
         hold(fits, f"a refusal without its place: {said[:300]!r}")
-        trial.count("configs refused")
-    trial.count("configs")
+        trial.count("readings refused")
 
 
 def trees(trial: Trial) -> None:
@@ -327,7 +327,7 @@ ROWS = (
         "A config, or exit code 2 and one line with file:line and the key.",
         configs,
         "configs",
-        24,
+        40,
     ),
     replace(
         row(

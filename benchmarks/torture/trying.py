@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -43,16 +44,21 @@ def outcomes(
     quick: bool,
     jobs: int,
     folder: Path,
+    shared: Path,
     until: float = math.inf,
     show: bool = False,
 ) -> Iterator[Outcome]:
-    """As they end; after `until` (of the monotonic clock) no further trial is begun. `show`: what they say is not put aside."""
+    """As they end; after `until` (of the monotonic clock) no further trial is begun. `show`: what they say is not put aside.
+
+    `shared` is for what trials find out once for all, those of other rows too.
+    """
     if row.warm is not None:
         row.warm(numbers)
     left, running = iter(numbers), list[Running]()
-    shared = folder / "shared"
     shared.mkdir(parents=True, exist_ok=True)
     jobs = 1 if row.alone else jobs
+    gc.collect()
+    gc.freeze()  # else each collection in a fork looks at, and so copies, all that has been imported
     try:
         while True:
             while len(running) < jobs and time.monotonic() < until and (number := next(left, None)) is not None:
@@ -66,6 +72,7 @@ def outcomes(
                     running.remove(one)
                     yield outcome
     finally:
+        gc.unfreeze()
         for one in running:
             stop(one)
 

@@ -15,6 +15,8 @@ class Alike:
     """A source -> what is compared of it: its one text, its two sequences, a canonical form. Equal texts: the same source."""
     letters: int = 5
     """Texts are taken apart into pieces of so many letters; 0: only equal ones are alike."""
+    together: int = 4
+    """So many of a text's least pieces make a key under which it is looked up: fewer find more, where strangers share few pieces."""
     least: float = 0.8
     """From here on two texts are nearly the same: the share of their pieces that both have, or the task's own measure."""
     measure: Callable[[str, str], float] | None = None

@@ -14,12 +14,15 @@ from core.run.progress import progress_bar
 
 # N texts, P permutations, C pieces
 
-BANDS, ROWS = 12, 4
-"""Half of all pairs with 55 % of their pieces in common meet in a band, and 99 of 100 with 80 %."""
+HASHES = 48
+"""In bands of four, half of all pairs with 55 % of their pieces in common meet in one, and 99 of 100 with 80 %; in bands of two,
+all but one in 10,000 of the former do."""
 TOGETHER = 512
 """Texts whose signatures are made at a time."""
 MEASURED = 3
-"""A task's own measure is asked of the texts with the most pieces in common only."""
+"""A task's own measure is asked of the texts with the most pieces in common only,"""
+LIKELY = 0.5
+"""of those that hold this share of the shorter one's: a letter in ten that differs spoils three in ten pieces of three letters."""
 CROWD = 64
 """Of one band's bucket so many texts are looked at: what thousands have in common says little."""
 
@@ -45,8 +48,8 @@ class Crowd:
                 self.place.setdefault(text, place_of(record))
         self.texts = list(self.place)
         self.parts = [pieces(text, alike.letters) for text in self.texts] if alike.letters else []
-        self.bands = [*signatures(self.texts, alike.letters)] if alike.letters else []
-        self.buckets: list[dict[bytes, list[int]]] = [{} for _ in range(BANDS)]
+        self.bands = [*signatures(self.texts, alike)] if alike.letters else []
+        self.buckets: list[dict[bytes, list[int]]] = [{} for _ in range(HASHES // alike.together)]
         for number, bands in enumerate(self.bands):
             for bucket, band in zip(self.buckets, bands, strict=True):
                 bucket.setdefault(band, []).append(number)
@@ -57,13 +60,15 @@ class Crowd:
         for bucket, band in zip(self.buckets, bands, strict=True):
             found.update(bucket.get(band, ())[:CROWD])
         own = pieces(text, self.alike.letters)
+        share = common if self.alike.measure is None else held
         shares = [
-            (common(own, self.parts[number]), number)
+            (share(own, self.parts[number]), number)
             for number in sorted(found)
             if self.texts[number] != text and (before is None or number < before)
         ]
         if self.alike.measure is not None:
-            first = sorted(shares, key=lambda one: (-one[0], one[1]))[:MEASURED]
+            likely = [one for one in shares if one[0] >= LIKELY]
+            first = sorted(likely, key=lambda one: (-one[0], one[1]))[:MEASURED]
             shares = [(self.alike.measure(text, self.texts[number]), number) for _, number in first]
         best = max(shares, key=lambda one: (one[0], -one[1]), default=None)
         return None if best is None or best[0] < self.alike.least else (best[1], best[0])
@@ -74,7 +79,7 @@ def twins(crowd: Crowd, records: Sequence[Record]) -> tuple[list[Twin], list[Twi
     same: list[Twin] = []
     near: list[Twin] = []
     texts = [tuple(crowd.alike.texts(record.source)) for record in records]
-    bands = bands_of({text for own in texts for text in own}, crowd.alike.letters)
+    bands = bands_of({text for own in texts for text in own}, crowd.alike)
     with progress_bar(len(records), "comparing splits") as advance:
         for record, own in zip(records, texts, strict=True):
             advance(1)
@@ -128,28 +133,28 @@ def nearly_repeated(crowd: Crowd) -> list[Twin]:
     return found
 
 
-def bands_of(texts: set[str], letters: int) -> dict[str, Sequence[bytes]]:
+def bands_of(texts: set[str], alike: Alike) -> dict[str, Sequence[bytes]]:
     """Of each text, where texts are taken apart at all."""
-    if not letters:
+    if not alike.letters:
         return {}
     listed = sorted(texts)
-    return dict(zip(listed, signatures(listed, letters), strict=True))
+    return dict(zip(listed, signatures(listed, alike), strict=True))
 
 
-def signatures(texts: Sequence[str], letters: int) -> Iterator[tuple[bytes, ...]]:
+def signatures(texts: Sequence[str], alike: Alike) -> Iterator[tuple[bytes, ...]]:
     """The bands of each text's MinHash."""
     random = np.random.default_rng(1)
-    factor_P1 = (random.integers(1 << 63, size=(BANDS * ROWS, 1), dtype=np.uint64) << np.uint64(1)) | np.uint64(1)
-    offset_P1 = random.integers(1 << 63, size=(BANDS * ROWS, 1), dtype=np.uint64)
+    factor_P1 = (random.integers(1 << 63, size=(HASHES, 1), dtype=np.uint64) << np.uint64(1)) | np.uint64(1)
+    offset_P1 = random.integers(1 << 63, size=(HASHES, 1), dtype=np.uint64)
     for begin in range(0, len(texts), TOGETHER):
-        parts = [sorted(pieces(text, letters)) for text in texts[begin : begin + TOGETHER]]
+        parts = [sorted(pieces(text, alike.letters)) for text in texts[begin : begin + TOGETHER]]
         piece_C = np.array([piece for own in parts for piece in own], dtype=np.uint64)
         first_N = np.cumsum([0, *(len(own) for own in parts[:-1])])
         # Multiply and shift (Dietzfelbinger et al., 1997): the upper half of an odd multiple
         shuffled_PC = (factor_P1 * piece_C + offset_P1) >> np.uint64(32)
         least_NP = np.minimum.reduceat(shuffled_PC, first_N, axis=1).astype(np.uint32).T
         for row_P in least_NP:
-            yield tuple(row_P[band * ROWS : (band + 1) * ROWS].tobytes() for band in range(BANDS))
+            yield tuple(row_P[at : at + alike.together].tobytes() for at in range(0, HASHES, alike.together))
 
 
 def pieces(text: str, letters: int) -> set[int]:
@@ -161,6 +166,11 @@ def pieces(text: str, letters: int) -> set[int]:
 def common(one: set[int], other: set[int]) -> float:
     """Jaccard's index."""
     return len(one & other) / len(one | other)
+
+
+def held(one: set[int], other: set[int]) -> float:
+    """The share of the smaller set that the other holds, too: a part of a text is like the whole."""
+    return len(one & other) / min(len(one), len(other))
 
 
 def place_of(record: Record) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import ConfigError, DataError
 from core.record import Prediction, Split
 from core.run.answering import Answerer
+from core.run.cut import Cut
 from core.run.folder import RunFolder, existing_run, write_json
 from core.run.outputs import read_outputs
 from core.run.precision import keep, verdict
@@ -217,10 +218,8 @@ def result(
 
 
 def print_cut(predictions: Sequence[Prediction]) -> None:
-    """Outputs that reached the length limit are no answers of the model's choosing: say how many."""
-    cut = sum(one.hypotheses[0].finish == "length" for one in predictions if one.hypotheses)
-    if cut:
-        share = 100 * cut / len(predictions)
-        print(
-            f"  {cut} outputs ({share:.1f} %) were cut at the length limit (search.length_ratio, search.length_extra)"
-        )
+    """Where there is something to say."""
+    cut = Cut()
+    cut.count(predictions)
+    if cut.words:
+        print(f"  {cut.words}")

@@ -14,6 +14,7 @@ from core.record import Prediction, Record
 from core.run.answering import Answerer
 from core.run.attending import attention_folder
 from core.run.confidence import confident, kept_temperature
+from core.run.cut import Cut
 from core.run.folder import existing_run
 from core.run.growing import growing
 from core.run.inputs import arriving, read_inputs
@@ -41,6 +42,7 @@ def predict(task: Task[Any], arguments: PredictArguments) -> int:
     ranked_by = judges(task, run.config.search, arguments.overrides)
     answer = Answerer(task, run.config, run.codecs, run.model, run.rule, others=others, ranked_by=ranked_by)
     refused: list[str] = []
+    cut = Cut()
     if arguments.tokens:
         return growing(answer, form, refused)
     named = arguments.n_best is not None or any(one.startswith("search.n_best=") for one in arguments.overrides)
@@ -55,9 +57,12 @@ def predict(task: Task[Any], arguments: PredictArguments) -> int:
         else:
             parts = answered(answer, read_inputs(task, run.config.task, arguments.inputs or ("-",), refused), refused)
         for predictions in parts:
+            cut.count(predictions)
             for prediction in believe(predictions):
                 write(prediction, count)
             look(predictions)
+    if cut.words:
+        print(cut.words, file=sys.stderr)
     for message in refused:
         print(f"error: {message}", file=sys.stderr)
     return DataError.exit_code if refused else 0

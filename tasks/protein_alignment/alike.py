@@ -22,4 +22,4 @@ def identity(first: str, second: str) -> float:
     return same / max(min(len(first), len(second)), 1)
 
 
-ALIKE = Alike(sequences, letters=2, least=0.9, measure=identity, said="of their residues identical")
+ALIKE = Alike(sequences, letters=3, together=2, least=0.9, measure=identity, said="of their residues identical")

@@ -259,3 +259,14 @@ def test_runs_decide_together(run: Path, typed: Typed, tmp_path: Path) -> None:
     code, out, said = typed("predict", TASK, run, "--with", smaller, text=b"12\n")
     assert (code, out) == (2, "")
     assert "its vocabulary is not that of" in said
+
+
+def test_what_the_limit_cut_is_said(run: Path, typed: Typed) -> None:
+    brief = ("search.length_ratio=0", "search.length_extra=2", "search.shortest_extra=2", "--format", "jsonl")
+    text = "\n".join(["", *map(str, range(1, 30))]).encode()
+    code, out, said = typed("predict", TASK, run, *brief, text=text)
+    cut = sum(json.loads(line)["hypotheses"][0]["finish"] == "length" for line in out.splitlines())
+    assert code == 0
+    assert 1 < cut < 30
+    words = f"{cut} outputs ({100 * cut / 30:.1f} %) were cut at the length limit"
+    assert said == f"{words} (search.length_ratio, search.length_extra)\n"

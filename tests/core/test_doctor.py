@@ -42,6 +42,26 @@ def test_every_pair_that_is_alike_is_found() -> None:
     assert near == []
 
 
+def test_proteins_that_are_nine_tenths_the_same_are_found_among_many_strangers() -> None:
+    pytest.importorskip("Bio")
+    from tasks.protein_alignment.alike import ALIKE
+
+    draw = random.Random(4)
+    train = ["".join(draw.choices("ACDEFGHIKLMNPQRSTVWY", k=120)) for _ in range(80)]
+    asked: list[str] = []
+    for sequence in train[:40]:
+        other = list(sequence)
+        for place in draw.sample(range(len(other)), 11):
+            other[place] = "W" if other[place] != "W" else "A"
+        asked.append("".join(other))
+    asked += [sequence[20:100] for sequence in train[40:60]]  # parts of a sequence
+    _, near = twins(
+        Crowd(ALIKE, [Record(f"t{n}", (one,)) for n, one in enumerate(train)]),
+        [Record(f"r{n}", (one,)) for n, one in enumerate(asked)],
+    )
+    assert [(twin.place, twin.other) for twin in near] == [(f"r{n}", f"t{n}") for n in range(60)]
+
+
 def test_what_is_said_twice_in_a_split() -> None:
     found = [Record("a", "x", "1"), Record("b", "X", "1"), Record("c", "x", "2"), Record("d", "y", "1")]
     again, otherwise = repeated(TEXT, found)

@@ -7,21 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-import torch
 
 from core.codec.regex import RegexTokenizer
 from core.codec.types import Codecs
-from core.data.config import BatchConfig
-from core.data.encode import encode_split
-from core.data.stream import TrainBatches
-from core.decode.config import SearchConfig
-from core.decode.predict import predict_records
-from core.metrics.exact import ExactMatch
-from core.model.build import build
 from core.model.config import ModelConfig, RNNConfig, TransformerConfig
 from core.record import Record
-from core.train.config import TrainConfig
-from core.train.trainer import Trainer
+from core.testing.learning import answered_exactly, answers
 
 KNOWN, RARE, UNSEEN = "abcdef", "ghijklmnopqrstuvwxyz", "αβγδεζηθικλμνξοπ"
 TRANSFORMER = TransformerConfig(
@@ -44,31 +35,8 @@ def strings(strange: str, n: int, seed: int, *, longest: int = 7) -> list[Record
 def exact_match(cfg: ModelConfig, asked: Sequence[Record], steps: int, lr: float) -> float:
     """Percent answered exactly, after so many steps on strings whose strange symbols are not those of `asked`."""
     both = RegexTokenizer.fit([KNOWN])
-    codecs, batch = Codecs(both, both), BatchConfig(tokens=1024)
-    train = TrainConfig(
-        steps=steps,
-        lr=lr,
-        warmup=60,
-        schedule="linear",
-        label_smoothing=0.0,
-        ema=0.98,
-        precision="fp32",
-        evaluate_every=steps,
-    )
-    split = encode_split(strings(RARE, 6000, 1), codecs, longest=batch.longest, long="stop", copy=cfg.copy)
-    model = build(cfg, codecs, seed=1)
-    trainer = Trainer(model, TrainBatches(split.examples, batch, 1), train, seed=1, device=torch.device("cpu"))
-    trainer.fit(
-        log=lambda stats: None,
-        evaluate=lambda trainer: 0.0,
-        save=lambda trainer: None,
-        save_every=steps,
-        stop=lambda: None,
-    )
-    with trainer.averaged():
-        predictions = predict_records(model, codecs, asked, SearchConfig(beams=2), longest=batch.longest)
-    metric = ExactMatch(1)
-    return metric.score(metric.statistics(predictions))
+    (found,) = answers(cfg, Codecs(both, both), strings(RARE, 6000, 1), asked, steps=steps, lr=lr)
+    return answered_exactly(found)
 
 
 @pytest.mark.slow

@@ -7,21 +7,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytest
-import torch
 
 from core.codec.regex import RegexTokenizer
 from core.codec.types import Codecs, Encoded
-from core.data.config import BatchConfig
-from core.data.encode import encode_split
-from core.data.stream import TrainBatches
 from core.decode.config import SearchConfig
-from core.decode.predict import predict_records
-from core.metrics.exact import ExactMatch
-from core.model.build import build
 from core.model.config import ModelConfig, RNNConfig, TransformerConfig
 from core.record import Prediction, Record
-from core.train.config import TrainConfig
-from core.train.trainer import Trainer
+from core.testing.learning import answered_exactly, answers
 
 LETTERS = "abcdefgh"
 BANDS = 12
@@ -72,35 +64,9 @@ def readings(n: int, seed: int) -> tuple[list[Record], dict[str, list[tuple[int,
 
 def trained(cfg: ModelConfig, steps: int, lr: float, searches: list[SearchConfig]) -> list[list[Prediction]]:
     """What each search answers to strings that were not trained on."""
-    codecs, batch = Codecs(Frames(), RegexTokenizer.fit([LETTERS])), BatchConfig(tokens=2048)
-    train = TrainConfig(
-        steps=steps,
-        lr=lr,
-        warmup=40,
-        schedule="linear",
-        label_smoothing=0.0,
-        ema=0.98,
-        precision="fp32",
-        evaluate_every=steps,
-    )
-    split = encode_split(readings(4000, 1)[0], codecs, longest=batch.longest, long="stop")
-    model = build(cfg, codecs, seed=1)
-    trainer = Trainer(model, TrainBatches(split.examples, batch, 1), train, seed=1, device=torch.device("cpu"))
-    trainer.fit(
-        log=lambda stats: None,
-        evaluate=lambda trainer: 0.0,
-        save=lambda trainer: None,
-        save_every=steps,
-        stop=lambda: None,
-    )
-    asked = readings(300, 2)[0]
-    with trainer.averaged():
-        return [predict_records(model, codecs, asked, search, longest=batch.longest) for search in searches]
-
-
-def exact_match(predictions: list[Prediction]) -> float:
-    metric = ExactMatch(1)
-    return metric.score(metric.statistics(predictions))
+    codecs = Codecs(Frames(), RegexTokenizer.fit([LETTERS]))
+    known, asked = readings(4000, 1)[0], readings(300, 2)[0]
+    return answers(cfg, codecs, known, asked, steps=steps, lr=lr, tokens=2048, warmup=40, searches=searches)
 
 
 SEARCHES = [
@@ -116,17 +82,17 @@ SEARCHES = [
 )
 def test_joint_models_read_noisy_frames(cfg: ModelConfig, steps: int, lr: float) -> None:
     together, best_path, prefixes = trained(cfg, steps, lr, SEARCHES)
-    assert exact_match(together) >= 98
-    assert exact_match(best_path) >= 98
-    assert exact_match(prefixes) >= 98
+    assert answered_exactly(together) >= 98
+    assert answered_exactly(best_path) >= 98
+    assert answered_exactly(prefixes) >= 98
 
 
 @pytest.mark.slow
 def test_ctc_alone_reads_noisy_frames_and_says_where() -> None:
     """Without a decoder's loss; the middle of what was aligned lies within the letter's own frames, or a frame beside."""
     best_path, prefixes = trained(replace(TRANSFORMER, ctc=1.0), 300, 4e-3, SEARCHES[1:])
-    assert exact_match(best_path) >= 98
-    assert exact_match(prefixes) >= 98
+    assert answered_exactly(best_path) >= 98
+    assert answered_exactly(prefixes) >= 98
     places = readings(300, 2)[1]
     inside = [
         begin - 2 <= (heard[0] + heard[1]) / 2 <= end + 2

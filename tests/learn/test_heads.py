@@ -7,23 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import torch
 
 from core.codec.places import PlaceTokenizer
 from core.codec.regex import RegexTokenizer
 from core.codec.types import Codecs
 from core.codec.words import WordTokenizer
-from core.data.config import BatchConfig
-from core.data.encode import encode_split
-from core.data.stream import TrainBatches
 from core.decode.config import SearchConfig
-from core.decode.predict import predict_records
-from core.metrics.exact import ExactMatch
-from core.model.build import build
 from core.model.config import ConvConfig, ModelConfig, RNNConfig, TransformerConfig
 from core.record import Record
-from core.train.config import TrainConfig
-from core.train.trainer import Trainer
+from core.testing.learning import PAIR, answered_exactly, answers
 
 TRANSFORMER = TransformerConfig(
     width=64, heads=4, encoder_layers=2, decoder_layers=2, inner=128, positions="sinusoidal", dropout=0.0
@@ -80,38 +72,16 @@ def exact_match(
     steps: int,
     *,
     longest: int = 6,
-    search: SearchConfig = SearchConfig(beams=2),  # noqa: B008
+    search: SearchConfig = PAIR,
 ) -> float:
     """Percent of held-out strings answered exactly, after so many steps."""
     recurrent = isinstance(cfg, RNNConfig) and cfg.head != "parallel"
-    codecs, batch = codecs_for(answer), BatchConfig(tokens=400 if recurrent else 1024)
-    train = TrainConfig(
-        steps=steps,
-        lr=5e-3 if recurrent else 3e-3,
-        warmup=60,
-        schedule="linear",
-        label_smoothing=0.0,
-        ema=0.98,
-        precision="fp32",
-        evaluate_every=steps,
-    )
     asked = records(answer, longest, 300, 2)
     held_out = {record.source for record in asked}
     known = [record for record in records(answer, longest, 8000, 1) if record.source not in held_out]
-    split = encode_split(known, codecs, longest=batch.longest, long="stop", copy=cfg.copies, head=cfg.head)
-    model = build(cfg, codecs, seed=1)
-    trainer = Trainer(model, TrainBatches(split.examples, batch, 1), train, seed=1, device=torch.device("cpu"))
-    trainer.fit(
-        log=lambda stats: None,
-        evaluate=lambda trainer: 0.0,
-        save=lambda trainer: None,
-        save_every=steps,
-        stop=lambda: None,
-    )
-    with trainer.averaged():
-        predictions = predict_records(model, codecs, asked, search, longest=batch.longest)
-    metric = ExactMatch(1)
-    return metric.score(metric.statistics(predictions))
+    lr, tokens = (5e-3, 400) if recurrent else (3e-3, 1024)
+    (found,) = answers(cfg, codecs_for(answer), known, asked, steps=steps, lr=lr, tokens=tokens, searches=[search])
+    return answered_exactly(found)
 
 
 LEARNED: dict[str, tuple[Callable[[str], str], ModelConfig, int]] = {

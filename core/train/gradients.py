@@ -28,22 +28,19 @@ class Gradients:
         model: Seq2Seq,
         loss: Loss,
         cfg: TrainConfig,
-        seed: int,
+        key: Callable[[int], int],
         *,
         device: torch.device,
         precision: str,
         ranks: Ranks,
     ) -> None:
-        self.model, self.cfg, self.seed, self.device, self.ranks = model, cfg, seed, device, ranks
+        """`key`: of all that is drawn for a micro-batch of the next step."""
+        self.model, self.cfg, self.key, self.device, self.ranks = model, cfg, key, device, ranks
         self.bf16 = precision == "bf16"
         self.loss = loss
         self.engine = Engine(model, loss, cfg, ranks)
         self.room = Room()
         self.say: Callable[[str], None] = lambda text: None
-
-    def key(self, step: int, number: int) -> int:
-        """Of all that is drawn for a micro-batch."""
-        return mixed(self.seed, 4, step, number, self.ranks.rank)
 
     def of(self, micro: Sequence[Batch], step: int, tokens: int) -> Tensor:
         """The summed loss of this process. `tokens` are those of all: the gradients are of the loss per token.
@@ -51,7 +48,7 @@ class Gradients:
         Where memory runs out in any process, all begin anew with smaller parts.
         """
         while True:
-            pieces = self.pieces(micro, step)
+            pieces = self.pieces(micro)
             total, short = torch.zeros((), device=self.device), False
             self.ranks.at(f"gradients of step {step + 1:,}")
             try:
@@ -70,10 +67,10 @@ class Gradients:
                 self.engine.exchange()
                 return total
 
-    def pieces(self, micro: Sequence[Batch], step: int) -> list[tuple[int, Batch]]:
+    def pieces(self, micro: Sequence[Batch]) -> list[tuple[int, Batch]]:
         """The micro-batches in parts that have room, each with the seed of all that is drawn for it."""
         return [
-            (mixed(self.key(step, number), part) if part else self.key(step, number), one)
+            (mixed(self.key(number), part) if part else self.key(number), one)
             for number, batch in enumerate(micro)
             for part, one in enumerate(self.room.parts(batch))
         ]

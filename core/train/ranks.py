@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import time
+import zlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,6 +26,10 @@ from core.train.pulse import ANSWER, Pulse, watching
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
     from typing_extensions import TypeIs
+
+
+SLOTS = 16
+"""Numbers of one exchange."""
 
 
 class Apart(UserError):
@@ -60,11 +65,23 @@ class Ranks:
         """What each process says, in order; as many numbers from each."""
         if self.world == 1:
             return [list(values)]
-        own = torch.tensor(values, dtype=torch.float64)
+        own = torch.zeros(
+            SLOTS, dtype=torch.float64
+        )  # always as large: gloo ends a process that gets more than it asked for
+        own[: len(values) + 3] = torch.tensor([*self.place(), len(values), *values], dtype=torch.float64)
         said = [torch.empty_like(own) for _ in range(self.world)]
         with self.waiting():
             dist.all_gather(said, own, group=self.group)
-        return [one.tolist() for one in said]
+        if any(not torch.equal(one[:3], own[:3]) for one in said):
+            raise self.apart(RuntimeError("they met in different exchanges"))
+        return [one[3 : len(values) + 3].tolist() for one in said]
+
+    def place(self) -> tuple[int, int]:
+        """Of this process, in numbers."""
+        if self.pulse is None:
+            return 0, 0
+        number, passed = self.pulse.path
+        return number, zlib.crc32(passed[-1].encode())
 
     def total(self, *values: float) -> list[float]:
         """Sums over all processes."""

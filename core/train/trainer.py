@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.data.batch import Batch
+from core.data.order import mixed
 from core.data.stream import Cursor, TrainBatches
 from core.decode.rules import Rule
 from core.errors import Diverged
@@ -67,7 +68,7 @@ class Trainer:
         self.objective = Objective(model, cfg, rule=rule, teacher=teacher, risk=risk)
         self.precision = choose_precision(cfg.precision, device)
         loss: Loss = lambda batch, step: self.objective(batch, step)  # noqa: E731
-        self.gradients = Gradients(model, loss, cfg, seed, device=device, precision=self.precision, ranks=ranks)
+        self.gradients = Gradients(model, loss, cfg, self.key, device=device, precision=self.precision, ranks=ranks)
         self.optimizers = make_optimizers(model, cfg)
         self.average = Average(model, cfg.average, decay=cfg.ema, last=cfg.average_last)
         self.step, self.cursor, self.seconds = 0, Cursor(), 0.0
@@ -230,7 +231,7 @@ class Trainer:
 
     def key(self, number: int) -> int:
         """Of all that is drawn for a micro-batch of the next step."""
-        return self.gradients.key(self.step, number)
+        return mixed(self.seed, 4, self.step, number, self.ranks.rank)
 
     def rehearse(self) -> int:
         """The largest batch that can come, so that memory shows before anything is learned; its places."""
@@ -239,7 +240,7 @@ class Trainer:
 
     def leave_out(self, found: NoNumber, micro: Sequence[Batch]) -> None:
         """Raise Diverged, or go on without this update: which records it would have learned from is part of the state."""
-        pieces = self.gradients.pieces([batch.to(self.device) for batch in micro], self.step)
+        pieces = self.gradients.pieces([batch.to(self.device) for batch in micro])
         where, guilty = "", list[int]()
         if not self.gradients.engine.sharded:  # there nobody can read anything alone
             again = partial(self.gradients.again, self.step)

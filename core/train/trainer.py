@@ -22,7 +22,7 @@ from core.model.seq2seq import Seq2Seq
 from core.train.adversarial import Pushes
 from core.train.average import Average
 from core.train.config import TrainConfig
-from core.train.culprit import first_bad_module, guilty_rows
+from core.train.culprit import first_bad_module, guilty_rows, steep_rows
 from core.train.finite import IN_A_ROW, LeftOut, NoNumber, Watch, said
 from core.train.objective import Objective
 from core.train.optimizer import make_optimizers
@@ -263,6 +263,9 @@ class Trainer:
         where = first_bad_module(self.model, [partial(again, number, batch) for number, batch in enumerate(micro)])
         with torch.no_grad():
             guilty = [row for number, batch in enumerate(micro) for row in guilty_rows(batch, partial(again, number))]
+        if not guilty:
+            each = enumerate(micro)
+            guilty = [row for number, batch in each for row in steep_rows(self.model, batch, partial(again, number))]
         records = [self.name(row) for row in guilty or found.rows]
         self.in_a_row += 1
         if self.cfg.nonfinite == "raise" or self.in_a_row >= IN_A_ROW:

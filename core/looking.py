@@ -34,6 +34,8 @@ class CompareArguments:
     runs: tuple[Path, ...]
     """Two or more; each is compared with the first."""
     split: Literal["dev", "test"]
+    records: int | None
+    """At most; None: all."""
     output: Path | None
     """None: the scores alone, no page."""
     overrides: tuple[str, ...]
@@ -78,7 +80,8 @@ def compare(task: Task[Any], words: Words) -> int:
     runs = [run_folder(task, rest[n : n + 1], overrides) for n in range(max(len(rest), 1))]
     if len(rest) < 2:
         raise ConfigError(f"compare needs two runs or more, RUN_A and RUN_B, not {len(rest)}")
-    arguments = CompareArguments(tuple(runs), split_of(words), words.path("--output"), overrides)
+    records = words.whole_number("--records", least=1)
+    arguments = CompareArguments(tuple(runs), split_of(words), records, words.path("--output"), overrides)
     from core.run.comparing import compare
 
     return compare(task, arguments)
@@ -118,7 +121,11 @@ LOOKING: dict[str, Verb] = {
     "compare": Verb(
         "Compare runs on the same records: wins and losses, significance, beliefs, settings, cost.",
         "RUN_A RUN_B [RUN_C ...] [key=value ...] [flags]",
-        (SPLIT, Flag("--output", "write a page there as well", "OUT")),
+        (
+            SPLIT,
+            Flag("--records", "answer so many records, the first by a hash of their keys; default: all", "N"),
+            Flag("--output", "write a page there as well", "OUT"),
+        ),
         (
             "A difference is tested by paired approximate randomisation. All runs answer the data of RUN_A, and each",
             "is set against RUN_A; with --output also exposure bias and calibration of all, in one table each.",

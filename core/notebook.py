@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -13,7 +13,7 @@ from core.errors import BadRecord, DataError
 from core.record import Hypothesis, Prediction, Record
 from core.registry import installed_tasks
 from core.report.attention import Attention, How, attend_to
-from core.report.examples import example
+from core.report.examples import ALIGNED, example
 from core.report.figures import figure
 from core.report.forced import Forced, forced
 from core.report.page import framed
@@ -74,7 +74,14 @@ class Answer:
     @property
     def html(self) -> str:
         """The same, escaped, with the colours of a report."""
-        return framed(example(self.prediction, "", self.present, self.present_target), self.style)
+        return framed(self.drawn, self.style)
+
+    @property
+    def drawn(self) -> str:
+        """The same without its rules; words are aligned where attention was asked for and both sides are texts."""
+        record, words = self.prediction.record, None if self.attention is None else self.attention.words
+        shown = record if words is None else replace(record, meta={**record.meta, ALIGNED: words})
+        return example(replace(self.prediction, record=shown), "", self.present, self.present_target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +111,7 @@ class Answers(Sequence[Answer]):
     def _repr_html_(self) -> str:
         if not self.answers:
             return ""
-        shown = "".join(example(one.prediction, "", one.present, one.present_target) for one in self.answers)
-        return framed(shown, self.answers[0].style)
+        return framed("".join(one.drawn for one in self.answers), self.answers[0].style)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,9 +165,9 @@ def counts_what_follows(into: Path) -> None:
         note(self, number, frame)
         asked.append(number)
 
-    def stepped(self: Trainer, batches: Sequence[Batch]) -> None:
+    def stepped(self: Trainer, micro: Sequence[Batch]) -> None:
         counted("step")
-        step(self, batches)
+        step(self, micro)
 
     def written(path: Path, checkpoint: Checkpoint, **options: Any) -> None:
         counted(path.name)

@@ -12,8 +12,10 @@ from benchmarks.torture.rows import Row
 HEAD = """# What survives, and how that is known
 
 Each row is a threat, a promise, and so many trials of it, counted. `make torture` runs all of them (an hour on two cores; it goes on where
-it was killed) and writes `benchmarks/results/torture/ROW.json`; a few trials of each row run in every check. This page is written from
-these files by `python -m benchmarks.torture --page`.
+it was killed) and writes `benchmarks/results/torture/ROW.json`. This page is written from these files by
+`python -m benchmarks.torture --page`. In every check a few trials of each row run (`tests/torture/test_quick.py`), and whatever once
+crashed a reader is brought to it again (`tests/torture/finds`). In place of the jail's rows `tests/core/test_jail*.py` do: some programs of
+each hostile class, on two tiers and as two users, and harmless ones.
 
 ```console
 $ python -m benchmarks.torture --list
@@ -31,6 +33,9 @@ What this means in use:
 * `train.nonfinite` says what a loss or gradient that is no number does: `raise` (exit code 4), `skip` the update, or `rollback`, which
   takes up the weights of the last multiple of `save.every`. Step, records (file:line) and the first bad module are named, and steps that
   were left out are part of the state.
+
+Records of the rows F1, F2, F3 and F5 and settings of F6 are drawn half by our own generators and half by Hypothesis, which shortens what
+breaks a promise; `python -m benchmarks.torture.guided READER` goes on where a reader's coverage leads (atheris).
 
 `--rows R1,S3` takes some rows, `--minutes N` shares so much time among them, `--seed S` draws other trials, `--only N` plays one trial
 again and shows all that it says.

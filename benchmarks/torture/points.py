@@ -79,7 +79,7 @@ POINTS = (
     Point("a line of the log is written", "core.train.log:Log.settle", "after"),
     Point("a new epoch begins", "core.data.stream:TrainBatches.drawn", "before", lambda self, epoch, window: epoch > 0),
     Point("a loader makes a batch", "core.data.stream:TrainBatches._made", "before"),
-    Point("the last scores are counted", "core.run.training:keep_temperature", "before"),
+    Point("the last scores are counted", "core.run.ending:keep_temperature", "before"),
     Point("the run's facts are half written", "core.run.folder:write_synced", "half"),
     Point("a resume has swept", "core.run.training:sweep", "after", resuming=True),
     Point("a resume has read the checkpoint", "core.run.training:read_checkpoint", "after", resuming=True),

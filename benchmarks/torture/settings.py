@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
+from hypothesis import strategies as st
 
-from benchmarks.torture import mangling
+from benchmarks.torture import drawn, mangling
 from benchmarks.torture.rows import Row, Trial, hold
 from core.codec.store import load_codecs
 from core.codec.types import Tokenizer
@@ -60,6 +61,9 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
+HEADS = ("even", "even", "ends", "never ends", "hardly")
+
+
 @cache
 def models() -> tuple[tuple[Seq2Seq, Batch], ...]:
     """Untrained ones, and sources of length one to many in one batch."""
@@ -88,28 +92,37 @@ def bent(model: Seq2Seq, how: str) -> None:
 
 
 def searches(trial: Trial) -> None:
-    """Settings that can be: every search ends, with scores that are numbers, best first. Settings that cannot: refused by name."""
-    torch.manual_seed(trial.number)
+    """Half drawn by ourselves, half by Hypothesis."""
     draw = trial.random
-    for _ in range(SEARCHES if not trial.quick else 15):
+    half = 8 if trial.quick else SEARCHES // 2
+    for _ in range(half if trial.quick else SEARCHES - half):
         chosen = {name: draw.choice(values) for name, values in CHOICES.items() if draw.random() < 0.25}
-        trial.count("settings")
-        try:
-            config = SearchConfig(**chosen)
-        except Impossible as error:
-            hold(error.field in SearchConfig.__annotations__ and error.reason, f"no field and reason: {chosen}")
-            trial.count("settings refused")
-            continue
-        model, batch = draw.choice(models())
-        bent(model, draw.choice(("even", "even", "ends", "never ends", "hardly")))
-        try:
-            found = search(model, batch, config)
-        except UserError as error:
-            hold("\n" not in str(error), f"no single line: {error}")
-            trial.count("searches refused")
-            continue
-        ran(config, chosen, batch, found)
-        trial.count("searches")
+        searched(trial, chosen, draw.choice(models()), draw.choice(HEADS))
+    some = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in CHOICES.items()})
+    what = st.tuples(some, st.sampled_from(models()), st.sampled_from(HEADS))
+    drawn.each(trial, what, half, lambda one: searched(trial, *one))
+
+
+def searched(trial: Trial, chosen: dict[str, Any], where: tuple[Seq2Seq, Batch], how: str) -> None:
+    """Settings that can be: the search ends, with scores that are numbers, best first. Settings that cannot: refused by name."""
+    torch.manual_seed(trial.number)
+    trial.count("settings")
+    try:
+        config = SearchConfig(**chosen)
+    except Impossible as error:
+        hold(error.field in SearchConfig.__annotations__ and error.reason, f"no field and reason: {chosen}")
+        trial.count("settings refused")
+        return
+    model, batch = where
+    bent(model, how)
+    try:
+        found = search(model, batch, config)
+    except UserError as error:
+        hold("\n" not in str(error), f"no single line: {error}")
+        trial.count("searches refused")
+        return
+    ran(config, chosen, batch, found)
+    trial.count("searches")
 
 
 def ran(config: SearchConfig, chosen: dict[str, Any], batch: Batch, found: Any) -> None:

@@ -186,7 +186,8 @@ def cell(row: Row, toy: What) -> Cell:
                 steps * 8 // 5 if toy in ("sort", "recall") else steps
             )  # states that fade, and scores that are not scaled
         return Cell(row, toy, steps, 5e-3, 1000 if toy == "recall" else 400)
-    steps = 1600 if row.expected == "slopes" else 350
+    told = row.config.kind != "transformer" or row.config.positions in ("sinusoidal", "learned")
+    steps = 1600 if row.expected == "slopes" else 350 if told else 550
     return Cell(row, toy, steps, 3e-3, 1200 if toy == "recall" else 1024)
 
 

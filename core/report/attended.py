@@ -91,9 +91,11 @@ def alignments(found: Sequence[Attention]) -> str:
             (one.key, " ".join(f"{token}@{begin:.2f}-{end:.2f}" for token, begin, end in one.times())) for one in found
         ]
         return text("Alignments: the seconds where each token looked most.") + table(("record", "alignment"), rows)
-    said = "Alignments, as source-target pairs counted from 0 (Pharaoh): where each token, and each word, looked most."
+    said = "Alignments, as source-target pairs counted from 0 (Pharaoh): where each token{} looked most."
+    if all(one.words is None for one in found):
+        return text(said.format("")) + table(("record", "tokens"), [(one.key, one.alignment()) for one in found])
     rows = [(one.key, one.alignment(), "" if one.words is None else str(one.words)) for one in found]
-    return text(said) + table(("record", "tokens", "words"), rows)
+    return text(said.format(", and each word,")) + table(("record", "tokens", "words"), rows)
 
 
 def second_opinion(found: Sequence[Attention]) -> str:

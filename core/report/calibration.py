@@ -17,6 +17,8 @@ from core.report.forced import batches, distribution, tempered
 
 BINS = 10
 TEMPERATURES = tuple(float(x) for x in np.geomspace(0.4, 3.0, 25))
+MOVES = 4
+"""Grids tried at most; a model that is always right would be best at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +53,33 @@ def reliability(confidence_N: np.ndarray, right_N: np.ndarray, bins: int = BINS)
 def fit_temperature(model: Seq2Seq, codecs: Codecs, records: Sequence[Record], *, longest: int) -> float:
     """By which the model's own logits are divided so that the targets are likeliest, token by token (Guo et al., 2017).
 
-    Searched on a geometric grid, then at the peak of the parabola through its best point and its neighbours.
+    Searched on a geometric grid, which is moved on where its end is best, then at the peak of the parabola through the best
+    point and its neighbours.
     """
-    loss = np.zeros(len(TEMPERATURES))
+    grid, end = np.array(TEMPERATURES), 1.0
+    for _ in range(MOVES):
+        loss = losses(model, codecs, records, grid, longest=longest)
+        best = int(loss.argmin())
+        if 0 < best < len(grid) - 1:
+            before, here, after = loss[best - 1 : best + 2]
+            shift = 0.5 * (before - after) / (before - 2 * here + after) if before - 2 * here + after > 0 else 0.0
+            return float(grid[best] * np.exp(shift * np.log(grid[1] / grid[0])))
+        end = float(grid[best])
+        grid = grid * (end / grid[len(grid) // 2])
+    return end
+
+
+def losses(
+    model: Seq2Seq, codecs: Codecs, records: Sequence[Record], temperatures: np.ndarray, *, longest: int
+) -> np.ndarray:
+    """What the targets cost at each, in nats."""
+    loss = np.zeros(len(temperatures))
     for batch in batches(model, codecs, records, longest=longest, targets=None):
         logp_BTV, real_BT = distribution(model, batch), batch.wanted_BT != PAD
-        for n, temperature in enumerate(TEMPERATURES):
+        for n, temperature in enumerate(temperatures.tolist()):
             said_BT = tempered(logp_BTV, temperature).gather(-1, batch.wanted_BT[..., None])[..., 0]
             loss[n] -= float(said_BT[real_BT].double().sum())
-    best = int(loss.argmin())
-    if not 0 < best < len(loss) - 1:
-        return TEMPERATURES[best]
-    before, here, after = loss[best - 1 : best + 2]
-    shift = 0.5 * (before - after) / (before - 2 * here + after) if before - 2 * here + after > 0 else 0.0
-    step = np.log(TEMPERATURES[1] / TEMPERATURES[0])
-    return float(TEMPERATURES[best] * np.exp(shift * step))
+    return loss
 
 
 def by_coverage(

@@ -6,7 +6,7 @@ compared position by position, and accuracy against the share of the prefix that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from core.report.forced import Forced, encoded, forced, target_ids
 from core.task import Metric
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+READINGS = 2 + len(SHARES)
+"""Of each record: after the right prefix, after the model's own, and after one that is replaced by each share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def exposure(
     positions: int = 40,
     seed: int = 1,
     ruled: bool = False,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Exposure:
     """Records with a target; the model's own prefix is its best answer. The metric is of every step's likeliest tokens."""
     records = [one.record for one in predictions]
@@ -78,8 +81,8 @@ def exposure(
     extra = [source.words for source in sources]
     own = [list(one.hypotheses[0].tokens) if one.hypotheses else [] for one in predictions]
     read = [[*mine[: len(right)], *right[len(mine) :]] for mine, right in zip(own, gold, strict=True)]
-    under_gold = forced(model, codecs, records, longest=longest, targets=gold)
-    under_own = forced(model, codecs, records, longest=longest, targets=gold, given=read)
+    under_gold = forced(model, codecs, records, longest=longest, targets=gold, progress=progress)
+    under_own = forced(model, codecs, records, longest=longest, targets=gold, given=read, progress=progress)
     pairs = [
         (one.logp[: len(mine) + 1], other.logp[: len(mine) + 1])
         for one, other, mine in zip(under_gold, under_own, own, strict=True)
@@ -96,7 +99,7 @@ def exposure(
     worth: list[float] = []
     for share in SHARES:
         given = replaced(gold, share, size=codecs.target.size, seed=seed)
-        steps = forced(model, codecs, records, longest=longest, targets=gold, given=given)
+        steps = forced(model, codecs, records, longest=longest, targets=gold, given=given, progress=progress)
         accurate.append(accuracy(steps))
         if metric is not None:
             outputs = [spelled(codecs, one.said, words) for one, words in zip(steps, extra, strict=True)]

@@ -122,7 +122,8 @@ def learning_section(events: Sequence[Mapping[str, Any]], best_step: int | None)
             from_zero=True,
         ),
     ]
-    said = f"{training[-1]['step']:,} steps, {training[-1]['epoch'] + 1} passes over the data begun."
+    passes = training[-1]["epoch"] + 1
+    said = f"{training[-1]['step']:,} steps, {passes:,} {'pass' if passes == 1 else 'passes'} over the data begun."
     if best_step is not None:
         said += f" The best evaluation, whose weights were kept, was at step {best_step:,}."
     few = "Dev is decoded on the part of it that train.evaluate_records allows; the scores of this page are not."
@@ -156,18 +157,18 @@ def scores_section(
         parts.append(text("Checkpoints were chosen on dev, so expect a little less elsewhere.", "note"))
     if here:
         parts.append(text(said))
-        rows = [("the model", *(f"{number(one['value'])} {interval(one['interval'])}" for one in here.values()))]
-        rows += [
+        rows = [
             (
-                name,
+                metric,
+                f"{number(one['value'])} {interval(one['interval'])}",
                 *(
                     f"{number(own[metric]['value'])} (p = {own[metric]['p_value']:.3f})" if metric in own else ""
-                    for metric in here
+                    for own in floors.values()
                 ),
             )
-            for name, own in floors.items()
+            for metric, one in here.items()
         ]
-        parts.append(table(("system", *here), rows, own=0))
+        parts.append(table(("metric", "the model", *floors), rows))
         parts.append(text("p: paired bootstrap against the model.", "note") if floors else text(no_floors, "note"))
     parts += [text(f"{name}: skipped, {why}", "note") for name, why in skipped.items()]
     return Section("Scores", parts, missing="" if parts else "the run has no metrics.json yet")

@@ -11,6 +11,8 @@ LETTER, GAP, TALL = 7.6, 9.0, 118
 """Pixels: a letter, the space between words, the picture."""
 FAINTEST = 0.12
 """Weights below are not drawn."""
+SMALLEST = 0.7
+"""Of its size to which the picture shrinks where there is little room, before it has to be scrolled."""
 MOST = 60
 """Words of a side; longer ones are not drawn."""
 UPPER, LOWER = 16, 104
@@ -43,7 +45,8 @@ def linked(found: Aligned) -> str:
     ]
     wide = max(width_above, width_below)
     return (
-        f'<div class="links"><svg xmlns="http://www.w3.org/2000/svg" width="{wide:.0f}" height="{TALL}" role="img"'
+        f'<div class="links"><svg xmlns="http://www.w3.org/2000/svg" width="{wide:.0f}"'
+        f' height="{TALL}" style="max-width: max(100%, {SMALLEST * wide:.0f}px)" role="img"'
         f' viewBox="0 0 {wide:.0f} {TALL}" fill="currentColor" font-family="system-ui, sans-serif" font-size="14">'
         f"<title>source above, output below</title>{''.join(lines)}{''.join(texts)}</svg></div>"
     )

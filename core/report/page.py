@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -9,6 +10,7 @@ from html import escape
 from core.report.charts import Chart, HeatMap
 from core.report.svg import svg
 
+CODE = re.compile(r"`([^`]+)`")
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d1f23; --paper: #fff; --faint: #666c75; --line: #d9dce1; --card: #f5f6f8;
   --good: #1d7f4e; --bad: #b3352b; --mark: #ffe9a8 }
@@ -29,33 +31,41 @@ table { border-collapse: collapse; font-size: .92rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line) }
 th { font-weight: 600; white-space: nowrap } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 td.long { overflow-wrap: anywhere; min-width: 16rem }
-tr.own td { font-weight: 600 } code { font: .88em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere }
+code { font: .88em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere }
 code.whole { white-space: pre-wrap }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 1rem 1.4rem; margin: .8rem 0 }
 .charts > div { min-width: 0 } .charts svg { width: 100%; height: auto; max-width: 40rem; display: block }
 .maps { display: flex; flex-wrap: wrap; gap: 1rem 1.6rem; align-items: flex-start }
 .maps > div { overflow-x: auto; max-width: 100% } .maps svg { display: block }
-details { margin: .6rem 0 } summary { cursor: pointer; font-weight: 600 }
+details { margin: .6rem 0 } summary { cursor: pointer; font-weight: 600; overflow-wrap: anywhere }
 .examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 28rem), 1fr)); gap: .7rem; align-items: start }
 .examples.wide { grid-template-columns: minmax(0, 1fr) }
 .example { background: var(--card); border-radius: .5rem; padding: .7rem .9rem; min-width: 0; overflow-x: auto }
 .example h3 { margin: 0 0 .4rem; font-size: .92rem; color: var(--faint); font-weight: 500; overflow-wrap: anywhere }
-.example dl { display: grid; grid-template-columns: 4.8rem minmax(0, 1fr); gap: .2rem .9rem; margin: 0 }
-.example dt { color: var(--faint) } .example dd { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0 }
-.links { overflow-x: auto; margin: 0 0 .5rem } .links svg { display: block }
+.example dl { display: grid; grid-template-columns: fit-content(11rem) minmax(0, 1fr); gap: .2rem .9rem; margin: 0 }
+.example dt { color: var(--faint); overflow-wrap: anywhere; min-width: 4.6rem }
+.example dd { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0 }
+.links { overflow-x: auto; margin: 0 0 .5rem } .links svg { display: block; height: auto }
 .domain h2 { border: 0; padding: 0; margin: 0; font-size: .95rem; font-weight: 500 } .domain section { border: 0; padding: 0 }
 mark { background: var(--mark); color: inherit } ins { text-decoration: none; border-bottom: 2px solid var(--good) }
 del { text-decoration: none; border-bottom: 2px dotted var(--bad) }
 .good { color: var(--good) } .bad { color: var(--bad) }
-@media (max-width: 40rem) { body { padding: .6rem .8rem 3rem; font-size: 15px } td, th { padding-right: .55rem } }
+@media (max-width: 40rem) { body { padding: .6rem .8rem 3rem; font-size: 15px }
+  .example dl { grid-template-columns: fit-content(7rem) minmax(0, 1fr) } td, th { padding-right: .55rem } }
 @media print { :root { color-scheme: light; --ink: #000; --paper: #fff; --faint: #444; --line: #bbb; --card: #fff;
     --good: #1d7f4e; --bad: #b3352b; --mark: #ffe9a8 }
   body { font-size: 10.5pt; max-width: none; padding: 0 } nav { display: none } details > summary { display: none }
   details::details-content { content-visibility: visible; display: block }
   .example, .charts > div, .maps > div, tr { break-inside: avoid } h2, h3 { break-after: avoid }
-  .example { border: 1px solid #bbb } .scroll, .example, .maps > div { overflow: visible }
+  .example { border: 1px solid #bbb } .scroll, .example, .maps > div, .links { overflow: visible }
+  details pre { columns: 3; font-size: 8pt } .maps svg, .links svg { max-width: 100% !important; height: auto }
   .charts { grid-template-columns: 1fr 1fr } * { print-color-adjust: exact; -webkit-print-color-adjust: exact } }
 """
+INSIDE = """
+.transduce tr { background: none !important } .transduce.transduce :is(td, th) { text-align: left }
+.transduce.transduce :is(td.n, th.n) { text-align: right } .transduce.transduce dt { font-weight: 400 }
+"""
+"""Against what notebooks do to all tables and lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +80,13 @@ class Section:
 
 
 def text(words: str, kind: str = "") -> str:
-    """A paragraph."""
-    return f'<p class="{kind}">{escape(words)}</p>' if kind else f"<p>{escape(words)}</p>"
+    """A paragraph; what stands between backticks is code."""
+    shown = CODE.sub(r"<code>\1</code>", escape(words))
+    return f'<p class="{kind}">{shown}</p>' if kind else f"<p>{shown}</p>"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, own: int | None = None) -> str:
-    """Numbers stand to the right; `own` is the row that the page is about."""
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Numbers stand to the right."""
     numeric = [
         bool(rows) and all(is_number(row[column]) for row in rows if row[column] != "") for column in range(len(head))
     ]
@@ -87,7 +98,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, own: int | N
         )
 
     lines = [f"<tr>{cells(head, 'th')}</tr>"]
-    lines += [f"<tr{' class=own' if n == own else ''}>{cells(row, 'td')}</tr>" for n, row in enumerate(rows)]
+    lines += [f"<tr>{cells(row, 'td')}</tr>" for row in rows]
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
 
 
@@ -125,8 +136,8 @@ def anchor(title: str) -> str:
 
 def framed(body: str, style: str = "") -> str:
     """A part of a page for a page of someone else's, a notebook say: its rules are in force inside of it alone."""
-    rules = STYLE.replace(":root", ":scope").replace("body {", ".transduce {")
-    nested = f".domain {{ {style} }}" if style else ""
+    rules = STYLE.replace(":root", ":scope").replace("body {", ".transduce {") + INSIDE
+    nested = f".domain.domain {{ {style} }}" if style else ""  # a notebook's own rules count as much
     return f'<div class="transduce"><style>@scope {{ {rules}{nested} }}</style><div class="examples wide">{body}</div></div>'
 
 

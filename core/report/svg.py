@@ -13,14 +13,16 @@ import numpy as np
 
 from core.report.charts import Chart, HeatMap, limits, said, ticks
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 560, 300, 58, 14, 30, 46
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 560, 300, 64, 14, 30, 46
 COLOURS = ("#2f6fde", "#d9622b", "#2c9c69", "#a04fc4", "#b8860b", "#c93a5b", "#3aa5b5", "#7a7a7a")
 """Told apart on white and on black, and by most who see colours otherwise; the order repeats."""
 CELL = 17
 """Pixels of a cell of a heat map, as long as a side has not more than MANY."""
-MANY, ROOM = 70, 1200
+MANY, ROOM = 70, 1000
 """Beyond, all cells of a side share this many pixels (none has less than two), and not every one has its label."""
 LONGEST_LABEL = 18
+LETTER = 7.6
+"""Pixels of a letter of a title, on average."""
 
 
 def svg(chart: Chart | HeatMap, *, alone: bool = False) -> str:
@@ -51,7 +53,7 @@ def framed(width: float, height: float, title: str, body: Sequence[str], *, alon
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
             f' role="img" fill="currentColor" font-family="system-ui, sans-serif" font-size="12"{colour}>',
             f"<title>{escape(title)}</title>{ground}",
-            f'<text x="8" y="16" font-size="13" font-weight="600">{escape(shortened(title, 84))}</text>',
+            f'<text x="8" y="16" font-size="13" font-weight="600">{escape(shortened(title, max(8, int((width - 16) / LETTER))))}</text>',
             *body,
             "</svg>",
         ]
@@ -157,7 +159,7 @@ def heat_map(chart: HeatMap, *, alone: bool = False) -> str:
         ),
     ]
     right = 8 + 4 * max(map(len, columns), default=1)
-    title = 16 + 8 * min(len(chart.title), 48)
+    title = 16 + LETTER * min(len(chart.title), 60)
     caption = key(chart)
     body.append(f'<text x="8" y="{top + tall + 18:.1f}" font-size="11" opacity=".75">{escape(caption)}</text>')
     wide = max(left + wide + right, title, 16 + 6.2 * len(caption))

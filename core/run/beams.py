@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -25,6 +26,13 @@ CANDIDATES = 16
 """Answers of a record among which expected utility is computed: it costs their square."""
 EMPTY = Hypothesis("", 0.0)
 WORD = re.compile(r"\w+|[^\w\s]")
+Watch = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
+"""How many records, and what is done to them: a bar (core.run.progress)."""
+
+
+def unwatched(total: int, what: str) -> AbstractContextManager[Callable[[int], None]]:
+    """No bar."""
+    return nullcontext(lambda done: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,9 @@ class Searched:
     no_exact: str = ""
 
 
-def beams(run: StoredRun, predictions: Sequence[Prediction], metric: Metric, stop: float) -> Searched:
+def beams(
+    run: StoredRun, predictions: Sequence[Prediction], metric: Metric, stop: float, watch: Watch = unwatched
+) -> Searched:
     """Of ever wider beams; one is begun only while some of `stop` seconds are left. A third of as many for exact search."""
     if run.config.search.strategy not in ("beam", "greedy"):
         strategy = run.config.search.strategy
@@ -67,22 +77,26 @@ def beams(run: StoredRun, predictions: Sequence[Prediction], metric: Metric, sto
         search = replace(run.config.search, strategy="beam", beams=width, n_best=width, decide="score")
         answer = Answerer(run.task, replace(run.config, search=search), run.codecs, run.model, run.rule)
         before = time.perf_counter()
-        answers = answer(records, lambda done: None)
+        with watch(len(records), f"a beam of {width}") as advance:
+            answers = answer(records, advance)
         found.append(Beam(width, time.perf_counter() - before, answers))
     wide = [one.score for one in found[-1].best]
     reference = scores_of_references(run, predictions)
     rows: list[BeamRow] = []
-    for one in found:
-        if rows and time.perf_counter() - begun > 2 * stop:
-            break
-        rows.append(beam_row(run, one, metric, wide, reference))
+    with watch(len(found), "what beams found") as advance:
+        for one in found:
+            if rows and time.perf_counter() - begun > 2 * stop:
+                break
+            rows.append(beam_row(run, one, metric, wide, reference))
+            advance(1)
     left = [str(width) for width in BEAMS[len(rows) :]]
     note = (
         f"Beams of {', '.join(left)} were not tried: {stop:.0f} seconds are the limit for all (--seconds)."
         if left
         else ""
     )
-    exact, no_exact = modes(run, [one.answers for one in found[: len(rows)]], metric, stop / 3)
+    with watch(len(records), "the most probable of all") as advance:
+        exact, no_exact = modes(run, [one.answers for one in found[: len(rows)]], metric, stop / 3, advance)
     return Searched(rows, note, "", exact, no_exact)
 
 

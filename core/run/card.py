@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.config_text import toml_value
+from core.config_tree import leaves
+from core.decode.config import SearchConfig
 from core.run.forgetting import told
 from core.run.origin import counted
 from core.run.prepared import source_name
@@ -35,6 +38,8 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
             *([f"{told(result['forgetting'])}.", ""] if "forgetting" in result else []),
             "Checkpoints were chosen on these same dev records, so expect a little less elsewhere; `evaluate --split test` says how much.",
             "",
+            f"* settings of the task: {settings(cfg.task)}",
+            f"* answers: {decoding(cfg.search)}",
             f"* licence of the data: {licence(task, cfg)}",
             f"* data: sha256 of train `{facts['data']['train']}`, of dev `{facts['data']['dev']}`",
             f"* seed {facts['seed']}; git revision {environment.get('git') or 'unknown'}",
@@ -48,8 +53,23 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
             "",
             f"    python -m tasks train {task.name} config.toml",
             "",
+            "At that revision and with those versions. Another machine, or another number of threads, rounds otherwise: expect scores",
+            "within the intervals, not the same digits.",
+            "",
         ]
     )
+
+
+def settings(cfg: Any) -> str:
+    """What the records are and how they are read: languages, a direction, how much was generated."""
+    found = [(name, value) for name, value in leaves(cfg).items() if value not in ("", (), [])]
+    return ", ".join(f"`{name} = {toml_value(value)}`" for name, value in found) or "it has none"
+
+
+def decoding(search: SearchConfig) -> str:
+    """How the answers that were scored were found."""
+    wide = f" of {search.beams}" if search.strategy == "beam" else ""
+    return f"{search.strategy}{wide}, length penalty {search.length_penalty:g}, chosen by {search.decide}"
 
 
 def licence(task: Task[Any], cfg: RunConfig) -> str:

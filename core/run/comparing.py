@@ -16,12 +16,13 @@ from core.record import Prediction
 from core.report.beliefs import Belief, belief_sections, calibration_rows, exposure_rows
 from core.report.charts import Chart, Series
 from core.report.examples import as_text, listed, marked
+from core.report.exposure import READINGS
 from core.report.facts import interval, number, shown
 from core.report.page import Section, charts, page, table, text
 from core.run.answering import Answerer
 from core.run.evaluation import with_targets
 from core.run.folder import existing_run, read_json, write_text
-from core.run.measuring import calibrated, exposed
+from core.run.measuring import calibrated, exposed, judgings
 from core.run.prepared import SplitRecords, read_split
 from core.run.progress import progress_bar
 from core.run.scoring import Score, alone, score
@@ -74,9 +75,12 @@ def compare(task: Task[Any], arguments: CompareArguments) -> int:
         raise ConfigError(f"--output {output}: no such folder {output.parent}")
     runs = [load_run(task, existing_run(path), arguments.overrides) for path in arguments.runs]
     found = with_targets(read_split(task, runs[0].config, arguments.split))
-    names = names_of(arguments.runs)
+    whole, names = len(found.records), names_of(arguments.runs)
+    if arguments.records is not None:
+        found = replace(found, records=watched_records(found.records, arguments.records))
+    count = f"{whole:,}" if len(found.records) == whole else f"{len(found.records):,} of {whole:,}"
     sides = [answered(task, run, name, found) for run, name in zip(runs, names, strict=True)]
-    print(f"{task.name}, {arguments.split}: {len(found.records)} records of {arguments.runs[0]}'s data")
+    print(f"{task.name}, {arguments.split}: {count} records of {arguments.runs[0]}'s data")
     sections: list[Section] = []
     for other in sides[1:]:
         pair = [sides[0], other]
@@ -95,7 +99,7 @@ def compare(task: Task[Any], arguments: CompareArguments) -> int:
         for head, rows in (exposure_rows(beliefs), calibration_rows(beliefs)):
             print("\n".join(columns(head, rows)))
         sections += [*belief_sections(beliefs, len(asked(sides[0]))), config_section(sides), cost_section(sides)]
-        said = f"{task.name}, the same {len(found.records)} {arguments.split} records of the data of {names[0]}."
+        said = f"{task.name}, the same {count} {arguments.split} records of the data of {names[0]}."
         title = ", ".join(names[:-1]) + f" and {names[-1]}"
         write_text(output, page(title, [text(said, "facts")], sections, style=task.present_style))
         print(f"{output}: written")
@@ -123,8 +127,10 @@ def believed(side: Side, split: str) -> Belief:
     if side.run.model.ctc_weight == 1:
         why = "model.ctc = 1 leaves the decoder untrained"
         return Belief(side.name, train.forcing, train.label_smoothing, None, why, None, why)
-    exposure, no_exposure = exposed(side.run, some, side.first.metric)
-    found, no_calibration = calibrated(side.run, some, split)
+    total = READINGS * len(some) + judgings(len(some), split)
+    with progress_bar(total, f"beliefs of {side.name}") as advance:
+        exposure, no_exposure = exposed(side.run, some, side.first.metric, advance)
+        found, no_calibration = calibrated(side.run, some, split, progress=advance)
     reads = "true words" if train.forcing == "always" else f"own words too ({train.forcing} to {train.forcing_floor:g})"
     return Belief(side.name, reads, train.label_smoothing, exposure, no_exposure, found, no_calibration)
 

@@ -20,6 +20,8 @@ from core.run.stored import StoredRun
 from core.task import Metric
 
 T = TypeVar("T")
+Progress = Callable[[int], None]
+"""Told how many more outputs, of those that a part looks at, are done."""
 ATTENDED = 40
 """Outputs whose attention is looked at."""
 FULL = 10
@@ -41,26 +43,37 @@ def own_tokens(predictions: Sequence[Prediction]) -> list[Prediction]:
     ]
 
 
-def attentions(run: StoredRun, predictions: Sequence[Prediction]) -> tuple[list[Attention], str]:
-    """Of the best answers."""
+def quiet(done: int) -> None:
+    """Where nobody watches."""
+
+
+def attentions(
+    run: StoredRun, predictions: Sequence[Prediction], progress: Progress = quiet
+) -> tuple[list[Attention], str]:
+    """Of the best answers, ATTENDED at most."""
     answered = own_tokens(predictions)
     if not answered:
         return [], "the answers have no tokens of one search, since the task solves records in several"
 
     def look() -> list[Attention]:
-        longest = run.config.batch.longest
-        found = [
-            attend_to(run.model, run.codecs, one.record, one.hypotheses[0], longest=longest, full=row < FULL)
-            for row, one in enumerate(answered[:ATTENDED])
-        ]
+        longest, found = run.config.batch.longest, list[Attention | None]()
+        for row, one in enumerate(answered[:ATTENDED]):
+            best, full = one.hypotheses[0], row < FULL
+            found.append(attend_to(run.model, run.codecs, one.record, best, longest=longest, full=full))
+            progress(1)
         return [one for one in found if one is not None]
 
     found, reason = tried(look)
     return found or [], reason or ("" if found else "this decoder has no attention")
 
 
-def exposed(run: StoredRun, predictions: Sequence[Prediction], metric: Metric) -> tuple[Exposure | None, str]:
-    """Under the right prefix, its own, and corrupted ones; the metric only of tasks whose answers are what their tokens spell."""
+def exposed(
+    run: StoredRun, predictions: Sequence[Prediction], metric: Metric, progress: Progress = quiet
+) -> tuple[Exposure | None, str]:
+    """Under the right prefix, its own, and corrupted ones; the metric only of tasks whose answers are what their tokens spell.
+
+    Each output is read core.report.exposure.READINGS times, and `progress` is told of each.
+    """
     if not run.model.reads_words:
         return None, "this decoder says all tokens at once: what it says does not depend on what it said before"
     answered = own_tokens(predictions)
@@ -68,9 +81,17 @@ def exposed(run: StoredRun, predictions: Sequence[Prediction], metric: Metric) -
         return None, "fewer than two answers have tokens of one search"
     longest = run.config.batch.longest
     measured = metric if all(spells_itself(run.codecs, one) for one in answered) else None
+    ruled = run.rule is not None
     return tried(
-        lambda: exposure(run.model, run.codecs, answered, longest=longest, metric=measured, ruled=run.rule is not None)
+        lambda: exposure(
+            run.model, run.codecs, answered, longest=longest, metric=measured, ruled=ruled, progress=progress
+        )
     )
+
+
+def judgings(count: int, split: str) -> int:
+    """What calibration reads of so many answers: targets and answers of those that it judges, as trained and with a temperature."""
+    return 4 * (count // 2 if split == "dev" else count)
 
 
 def same_answer(run: StoredRun, output: str, target: object) -> bool:
@@ -84,9 +105,16 @@ def same_answer(run: StoredRun, output: str, target: object) -> bool:
 
 
 def calibrated(
-    run: StoredRun, predictions: Sequence[Prediction], split: str, metric: Metric | None = None
+    run: StoredRun,
+    predictions: Sequence[Prediction],
+    split: str,
+    metric: Metric | None = None,
+    progress: Progress = quiet,
 ) -> tuple[Calibrated | None, str]:
-    """On dev the temperature is fitted on every second record and judged on the others; elsewhere the run's own is judged."""
+    """On dev the temperature is fitted on every second record and judged on the others; elsewhere the run's own is judged.
+
+    Of what is read `progress` is told, `judgings` in all.
+    """
     kept = kept_temperature(run.folder) if split != "dev" else None
     fitted, judged = ([], list(predictions)) if kept else (predictions[::2], predictions[1::2])
     if len(judged) < 10:
@@ -102,7 +130,10 @@ def calibrated(
             reliability(
                 np.exp(np.concatenate([one.best for one in found])), np.concatenate([one.right for one in found])
             )
-            for found in (forced(run.model, run.codecs, records, longest=longest, temperature=t) for t in temperatures)
+            for found in (
+                forced(run.model, run.codecs, records, longest=longest, temperature=t, progress=progress)
+                for t in temperatures
+            )
         ]
         answered = own_tokens(judged)
         whole, coverage, worth = None, (), ()
@@ -110,7 +141,7 @@ def calibrated(
             ids = [list(one.hypotheses[0].tokens) for one in answered]
             right = np.array([same_answer(run, one.output, one.record.target) for one in answered], float)
             said = [
-                forced(run.model, run.codecs, records, longest=longest, targets=ids, temperature=t)
+                forced(run.model, run.codecs, records, longest=longest, targets=ids, temperature=t, progress=progress)
                 for t in temperatures
             ]
             sure = [np.exp([one.total for one in found]) for found in said]
@@ -121,6 +152,8 @@ def calibrated(
             if metric is not None:
                 rows, value = metric.statistics(judged), metric.score
                 worth = tuple((name, *by_coverage(by, lambda some: value(rows[some]))) for name, by in orders)
+        else:
+            progress(len(temperatures) * len(judged))
         return Calibrated(
             temperature,
             len(fitted),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from core.data.batch import collate
 from core.decode.exact import Mode, mode
@@ -20,7 +20,11 @@ APART = 1e-3
 
 
 def modes(
-    run: StoredRun, answers: Sequence[Sequence[Prediction]], metric: Metric, stop: float
+    run: StoredRun,
+    answers: Sequence[Sequence[Prediction]],
+    metric: Metric,
+    stop: float,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[Modes | None, str]:
     """Of as many records as can be decided within `stop` seconds; `answers` are those of each width, the widest last.
 
@@ -47,6 +51,7 @@ def modes(
         if tried and time.perf_counter() - begun > stop:
             break
         tried += 1
+        progress(1)
         source = encoded(answers[-1][row].record, run.codecs, longest=longest, copy=run.model.copies)
         batch = collate([source], [[]], [0]).to(next(run.model.parameters()).device)
         best = mode(run.model, batch, search, known=(known.tokens, known.total), rule=run.rule)

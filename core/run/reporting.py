@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import warnings
@@ -21,9 +22,11 @@ from core.report.attention import attend_to
 from core.report.charts import Chart, HeatMap
 from core.report.diagnoses import calibration_section, errors_section, exposure_section
 from core.report.examples import ALIGNED, choose, example
+from core.report.exposure import READINGS
 from core.report.facts import (
     cost_section,
     data_section,
+    interval,
     learning_section,
     number,
     read_log,
@@ -40,7 +43,7 @@ from core.run.beams import beams
 from core.run.confidence import keep_temperature
 from core.run.evaluation import with_targets
 from core.run.folder import RunFolder, existing_run, read_json, write_text
-from core.run.measuring import attentions, calibrated, exposed, own_tokens, tried
+from core.run.measuring import ATTENDED, attentions, calibrated, exposed, judgings, own_tokens, tried
 from core.run.prepared import read_split
 from core.run.progress import progress_bar
 from core.run.scoring import Floor, Score, alone, by_bin, floors, score
@@ -56,6 +59,8 @@ MEASURED = 2000
 """Records of a split whose lengths are taken; of sound and the like a tenth."""
 MOST_BYTES = 3_500_000
 """Of all examples together: the page stays below 5 MB."""
+ZEROS = re.compile(r"\b0+(?=\d)")
+"""By which names of bins sort, and nobody reads."""
 SEARCHED = 40
 """Records that beams are compared on."""
 
@@ -208,10 +213,16 @@ def title(seen: Seen) -> str:
 def lead(seen: Seen) -> list[str]:
     """What one wants to know first."""
     facts = read_json(seen.folder.facts)
-    first = next(iter(seen.scores.values()))
+    name, one = next(iter(seen.scores.items()))
+    shown, interval_, count = one.value, one.interval, len(seen.predictions)
+    result: Mapping[str, Any] = read_json(seen.folder.metrics) if seen.folder.metrics.is_file() else {}
+    if result.get("split") == seen.split and result["n"] > count and name in result["metrics"]:  # of more records
+        kept: Mapping[str, Any] = result["metrics"][name]
+        shown, interval_, count = kept["value"], kept["interval"], result["n"]
     said = (
         f"{seen.config.model.kind}, {facts['parameters']:,} parameters, trained on {facts['records']['train']:,} records of "
-        f"{facts['data']['source']}. {first.metric.name} {number(first.value)} on {len(seen.predictions)} {seen.split} records."
+        f"{facts['data']['source']}. {name} {number(shown)} {interval(interval_)}".rstrip()
+        + f" on {count:,} {seen.split} records."
     )
     return [text(said, "facts")]
 
@@ -301,12 +312,15 @@ def asked(run: StoredRun, seen: Seen, seconds: float) -> list[Section]:
     if run.model.ctc_weight == 1:
         why = "model.ctc = 1 leaves the decoder untrained: only the CTC head answers"
         return later(why)
-    looked, no_attention = attentions(run, seen.predictions)
-    first = next(iter(seen.scores.values())).metric
-    exposed_, no_exposure = exposed(run, seen.predictions, first)
-    calibrated_, no_calibration = calibrated(run, seen.predictions, seen.split, first)
+    count, first = len(seen.predictions), next(iter(seen.scores.values())).metric
+    with progress_bar(min(ATTENDED, count), "attention") as advance:
+        looked, no_attention = attentions(run, seen.predictions, advance)
+    with progress_bar(READINGS * count, "exposure bias") as advance:
+        exposed_, no_exposure = exposed(run, seen.predictions, first, advance)
+    with progress_bar(judgings(count, seen.split), "calibration") as advance:
+        calibrated_, no_calibration = calibrated(run, seen.predictions, seen.split, first, advance)
     some = seen.predictions[:SEARCHED]
-    found = beams(run, some, first, seconds)
+    found = beams(run, some, first, seconds, progress_bar)
     return [
         attention_section(looked, no_attention),
         entropy_section(looked, no_attention),
@@ -341,7 +355,8 @@ def errors(seen: Seen) -> Section:
     bins: dict[str, dict[str, dict[str, Any]]] = {}
     if seen.sizes:
         by_length = length_bin(seen.predictions, seen.sizes)
-        bins[f"source length in {seen.unit}"] = by_bin(by_length, seen.predictions, seen.scores)
+        found = by_bin(by_length, seen.predictions, seen.scores)
+        bins[f"source length in {seen.unit}"] = {ZEROS.sub("", name): row for name, row in found.items()}
     bins |= {name: by_bin(bin_of, seen.predictions, seen.scores) for name, bin_of in seen.task.bins.items()}
     said = f"Of the {len(seen.predictions)} {seen.split} records that this page looks at."
     if isinstance(next(iter(seen.scores.values())).metric, OfOne):

@@ -66,6 +66,18 @@ def guilty_rows(batch: Batch, read: Callable[[Batch], Tensor]) -> list[int]:
     return [row for number, row in enumerate(batch.index) if bad(read(batch.rows(torch.tensor([number]))))]
 
 
+def steep_rows(model: nn.Module, batch: Batch, read: Callable[[Batch], Tensor]) -> list[int]:
+    """Records whose own loss is a number, and its gradient none."""
+    found: list[int] = []
+    for number, row in enumerate(batch.index):
+        read(batch.rows(torch.tensor([number]))).backward()
+        gradients = (weight.grad for weight in model.parameters())
+        if any(one is not None and not bool(torch.isfinite(one).all()) for one in gradients):
+            found.append(row)
+        model.zero_grad(set_to_none=True)
+    return found
+
+
 def tensors(held: Any) -> Iterator[Tensor]:
     """In tuples, lists and dicts, too."""
     if isinstance(held, Tensor):

@@ -29,7 +29,7 @@ class LeftOut:
 
     step: int
     records: tuple[str, ...]
-    """Their places, or keys: those that have no loss by themselves, else all of the step."""
+    """Their places, or keys: those that by themselves have no loss, or no gradient, else all of the step."""
     where: str
     """Which module it began in, in words."""
     back_to: int | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ except ImportError:  # no such locks on this system: two trainings there are the
     fcntl = None
 
 NAME = ".lock"
+PATIENCE = 2.0
+"""Seconds for whoever has taken the lock to write down who that is."""
 
 
 @contextmanager
@@ -28,6 +31,7 @@ def alone(folder: Path) -> Generator[None, None, None]:
         yield
         return
     path = folder / NAME
+    begun = time.monotonic()
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -35,8 +39,12 @@ def alone(folder: Path) -> Generator[None, None, None]:
         except (BlockingIOError, PermissionError):
             holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
             os.close(handle)
+            if not holder and time.monotonic() - begun < PATIENCE:
+                time.sleep(0.01)
+                continue
             raise ConfigError(
-                f"{folder}: process {holder} is training there; wait for it or stop it, or name another folder"
+                f"{folder}: {f'process {holder}' if holder else 'another process'} is training there; "
+                "wait for it or stop it, or name another folder"
             ) from None
         except OSError:  # a file system without locks
             break

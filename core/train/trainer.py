@@ -21,7 +21,7 @@ from core.errors import Diverged
 from core.model.seq2seq import Seq2Seq
 from core.train.average import Average
 from core.train.config import TrainConfig
-from core.train.culprit import first_bad_module, guilty_rows
+from core.train.culprit import first_bad_module, guilty_rows, steep_rows
 from core.train.finite import IN_A_ROW, LeftOut, NoNumber, Watch, said
 from core.train.gradients import Gradients
 from core.train.objective import Objective
@@ -247,6 +247,8 @@ class Trainer:
             where = first_bad_module(self.model, [partial(again, seed, batch) for seed, batch in pieces])
             with torch.no_grad():
                 guilty = [row for seed, one in pieces for row in guilty_rows(one, partial(again, seed))]
+            if not guilty:
+                guilty = [row for seed, one in pieces for row in steep_rows(self.model, one, partial(again, seed))]
         said_by = self.ranks.told([where, [self.name(row) for row in guilty], [self.name(row) for row in found.rows]])
         where = next((one for one, *_ in said_by if one), "")
         records = [name for _, own, _ in said_by for name in own] or [name for *_, own in said_by for name in own]

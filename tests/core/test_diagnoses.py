@@ -22,13 +22,13 @@ from core.report.attention import END, Attention, entropy_by_step
 from core.report.calibration import by_coverage, fit_temperature, reliability, risk_coverage
 from core.report.charts import HeatMap
 from core.report.diagnoses import exposure_section
-from core.report.exposure import exposure, replaced, spells_itself
+from core.report.exposure import READINGS, exposure, replaced, spells_itself
 from core.report.forced import forced
 from core.report.search import BeamRow, Modes, search_section
 from core.report.svg import svg
 from core.run.answering import Answerer
 from core.run.folder import RunFolder
-from core.run.measuring import calibrated, exposed
+from core.run.measuring import exposed
 from core.run.modes import modes
 from core.run.prepared import read_split
 from core.run.reporting import length_bin
@@ -171,7 +171,9 @@ def test_confidence_under_right_and_own_prefixes_is_what_forcing_gives(run: Stor
         Prediction(one, (Hypothesis(target.decode(ids), 0.0, ids, (0.0,) * (len(ids) + 1)),))
         for one, ids in zip(records, own, strict=True)
     ]
-    found = exposure(run.model, run.codecs, answers, longest=9)
+    told: list[int] = []
+    found = exposure(run.model, run.codecs, answers, longest=9, progress=told.append)
+    assert sum(told) == READINGS * len(answers), "a bar comes to its end"
     right = [np.exp(one.logp) for one in forced(run.model, run.codecs, records, longest=9)]
     given = [list(target.encode(text)) for text in ("bb", "ca", "bc")]
     mine = [np.exp(one.logp) for one in forced(run.model, run.codecs, records, longest=9, given=given)]
@@ -242,26 +244,6 @@ def test_what_was_found_exactly_stands_in_the_section() -> None:
     assert "empty for 33.3 % of them and has 0.50 times the tokens of the reference. Its bleu is 12." in page
     assert re.search(r">5</td><td[^>]*>25.0 %</td><td[^>]*>38</td>", page)
     assert "Not measured: too much" in "".join(search_section([row], "bleu", 8, "", no_exact="too much").parts)
-
-
-def test_the_metric_of_the_surest_is_measured_beside_calibration(run: StoredRun) -> None:
-    predictions = [
-        replace(one, record=replace(one.record, key=f"{one.record.key} {n}"))
-        for n in range(6)
-        for one in answered(run, 2)
-    ]
-    metric = TOY.metrics(run.config.task)[0]
-    found, why = calibrated(run, predictions, "dev", metric)
-    assert why == ""
-    assert found is not None
-    assert (found.fitted, found.measured, found.metric_name) == (12, 12, metric.name)
-    judged = metric.score(metric.statistics(predictions[1::2]))
-    for (_, share, value), (_, _, risk) in zip(found.kept, found.coverage, strict=True):
-        assert share[-1] == 1.0
-        assert value[-1] == pytest.approx(judged)
-        assert [100 * (1 - one) for one in risk] == pytest.approx(value), (
-            "of a metric of right and wrong, one is the other"
-        )
 
 
 def test_a_map_says_what_is_where_and_how_much_the_strongest_colour_is() -> None:

@@ -20,10 +20,10 @@ from core.data.stream import TrainBatches
 from core.errors import Diverged
 from core.model.build import build
 from core.model.config import TransformerConfig
-from core.testing.tiny import tiny_codecs, tiny_pairs
+from core.testing.tiny import batch_of, tiny_codecs, tiny_pairs
 from core.train.checkpoint import put_weights, weights_of
 from core.train.config import TrainConfig
-from core.train.culprit import first_bad_module
+from core.train.culprit import first_bad_module, guilty_rows, steep_rows
 from core.train.trainer import Trainer
 
 CODECS = tiny_codecs()
@@ -187,6 +187,18 @@ def test_a_gradient_that_goes_wrong_backwards_is_found_behind_its_module() -> No
         model[0].bias.fill_(-100.0)  # so that every ReLU gives 0, whose root has no slope
     found = first_bad_module(model, [lambda: model(torch.ones(2, 3)).sum()])
     assert found == "what reads 1, backwards"
+    assert all(one.grad is None for one in model.parameters())
+
+
+def test_a_record_with_a_loss_and_no_gradient_is_named() -> None:
+    batch, model = batch_of(tiny_pairs(tiny_codecs(), 5)), nn.Linear(1, 1)
+
+    def read(one: Batch) -> Tensor:
+        loss = model(torch.ones(1)).sum()
+        return (0 * loss).sqrt() if batch.index[2] in one.index else loss
+
+    assert guilty_rows(batch, read) == []
+    assert steep_rows(model, batch, read) == [batch.index[2]]
     assert all(one.grad is None for one in model.parameters())
 
 

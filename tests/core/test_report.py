@@ -36,7 +36,7 @@ HEADINGS = [
     *("Scores", "Examples", "Settings", "Data", "Learning", "Attention", "Attention entropy"),
     *("Exposure bias", "Calibration", "Search", "Errors", "Cost"),
 ]
-HOSTILE = '<script>alert("x")</script><img src=//evil.example/p.png onerror=alert(1)>&amp;'
+HOSTILE = '<script>alert("x")</script><img src=//evil.example/p.png onerror=alert(1)>&amp;/' + "unbroken" * 8
 CONFIG = """
 [task]
 longest = 4
@@ -225,6 +225,12 @@ def test_two_runs_are_compared_record_by_record(runs: tuple[Path, Path], typed: 
     stands_alone(text)
     assert Page(text).headings == [*("Scores", "Wins and losses", "Exposure bias", "Calibration", "Settings", "Cost")]
     assert "<td>seed</td>" in text
+    code, out, _ = typed("compare", *runs, "--records", "5")
+    assert code == 0
+    assert f"toy, dev: 5 of {dev} records of " in out
+    wins = re.search(r"exact@1, record by record: seed1 (\d+), seed2 (\d+), ties (\d+)", out)
+    assert wins is not None
+    assert sum(map(int, wins.groups())) == 5
     code, out, _ = typed("compare", runs[0], runs[0])
     assert code == 0
     assert re.search(rf"\(A\) 0, seed1 \(B\) 0, ties {dev}\n|seed1.* 0, .*seed1.* 0, ties {dev}\n", out)
@@ -251,6 +257,26 @@ def test_a_browser_shows_it(reported: Path, tmp_path: Path, width: int, dark: bo
     ground = max(colours)[1]
     assert ground < 60 if dark else ground > 200
     assert len(colours) > 20, "an empty page"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here: apt-get install chromium")
+@pytest.mark.parametrize("width", [390, 768])
+def test_nothing_sticks_out_of_a_narrow_window(reported: Path, tmp_path: Path, width: int) -> None:
+    """A window of chromium is never as narrow as a phone, a frame is; what is wide scrolls in a box of its own."""
+    source = html.escape(reported.read_text(encoding="utf-8"))
+    script = "onload = () => { const whole = frames[0].document.documentElement; "
+    script += "document.title = `${whole.clientWidth} ${whole.scrollWidth}` }"
+    frame = f"<iframe style='width: {width}px; height: 900px; border: 0' srcdoc=\"{source}\"></iframe>"
+    (tmp_path / "frame.html").write_text(f"<!DOCTYPE html><title></title>{frame}<script>{script}</script>")
+    words = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/own", "--dump-dom"]
+    words += ["--virtual-time-budget=20000", (tmp_path / "frame.html").as_uri()]
+    shown = subprocess.run(["chromium", *words], check=True, capture_output=True, timeout=300, text=True).stdout
+    sizes = re.search(r"<title>(\d+) (\d+)</title>", shown)
+    assert sizes is not None
+    there, needed = map(int, sizes.groups())
+    assert width - 20 <= there <= width, "but for its bar"
+    assert needed <= there
 
 
 @pytest.mark.slow
@@ -286,6 +312,8 @@ def test_a_card_says_what_one_must_know(runs: tuple[Path, Path]) -> None:
     for words in (
         "* licence of the data: not known to this program",
         "* cost: ",
+        '* settings of the task: `what = "copy"`, `letters = 8`, `longest = 4`',
+        "* answers: beam of 2, length penalty 1, chosen by score\n",
         "What it is not good for: ",
         "`exact\\|",
     ):

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from core.cli import dispatch
+from core.errors import ConfigError
 from core.record import Record
+from core.train.lock import alone
 from tasks.roman import TASK
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +79,21 @@ def test_a_new_run_is_not_begun_where_another_begins(tmp_path: Path, capsys: pyt
         assert "is training there" in capsys.readouterr().err
     assert [one.name for one in tmp_path.iterdir()] == [".lock"]
     assert typed("train", TINY, *SHORT, "--run", tmp_path, "--resume") == 0, "a lock alone is no run"
+
+
+def test_who_has_just_taken_the_lock_is_named_too(tmp_path: Path) -> None:
+    """Between the lock and the number in it there is a moment."""
+    program = "import fcntl, os, sys, time; file = open(sys.argv[1], 'w'); fcntl.lockf(file, fcntl.LOCK_EX)\n"
+    program += "print(1, flush=True); time.sleep(0.3); print(os.getpid(), file=file, flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", program, str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            other.stdout.readline()
+            with pytest.raises(ConfigError, match=f"process {other.pid} is training there"), alone(tmp_path):
+                pass
+        finally:
+            other.kill()
 
 
 def test_the_best_checkpoint_says_which_step_is_best(unfinished: Path) -> None:

@@ -118,7 +118,7 @@ def out_of_memory(trial: Trial) -> None:
     again.restore(*trainer.state())
     hold(again.gradients.room.most == most > 0, f"{what}: what had room is no part of the state")
     trial.count("choices found again in the state")
-    if not trial.quick or trial.number == 0:
+    if not trial.quick:
         nothing_left(trial, trainer, micro, refusing, what)
 
 

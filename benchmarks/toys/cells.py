@@ -184,10 +184,14 @@ def cell(row: Row, toy: What) -> Cell:
         slow = row.attention in ("dot", "general") and row.config.kind == "rnn" and row.config.cell == "rnn"
         if slow and toy in ("sort", "recall"):  # states that fade, and scores that nothing scales
             steps = steps * 8 // 5
+        if row.attention == "scaled dot" and toy in ("copy", "reverse"):
+            steps = 400
         return Cell(row, toy, steps, 5e-3, 1000 if toy == "recall" else 400)
-    steps = 350
+    steps = 500 if row.section == "conv" and toy == "sort" else 350
     if row.config.kind == "transformer":
         steps = {"rotary": 550, "relative": 900, "alibi": 1600}.get(row.config.positions, steps)
+        if row.config.positions == "relative" and toy == "recall":
+            steps = 1300
     return Cell(row, toy, steps, 3e-3, 1200 if toy == "recall" else 1024)
 
 

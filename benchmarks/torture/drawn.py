@@ -20,6 +20,13 @@ from benchmarks.torture.mangling import ILL_FORMED, ODD
 from benchmarks.torture.rows import Trial
 
 FILES, QUICK = 25, 8
+SLOW: tuple[HealthCheck, ...] = (
+    HealthCheck.too_slow,
+    HealthCheck.data_too_large,
+    HealthCheck.large_base_example,
+    HealthCheck.filter_too_much,
+)
+"""What Hypothesis would complain of: files are large, and machines busy."""
 RECORDS = 10
 """Of a file; what Hypothesis can say in one example has an end."""
 Entries = Sequence[tuple[bool, bytes]]
@@ -35,7 +42,7 @@ def each(trial: Trial, what: SearchStrategy[Any], examples: int, bring: Callable
         database=None,
         deadline=None,
         phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=SLOW,
     )
     @given(what)
     def brought(one: Any) -> None:

@@ -181,13 +181,17 @@ def cell(row: Row, toy: What) -> Cell:
     """With its budget: small, and as much more as the harder toys were seen to need."""
     if row.section == "rnn":
         steps = {"copy": 300, "reverse": 300, "sort": 500, "recall": 300}[toy]
-        if row.config.kind == "rnn" and row.config.cell == "rnn" and row.attention in ("dot", "general"):
-            steps = (
-                steps * 8 // 5 if toy in ("sort", "recall") else steps
-            )  # states that fade, and scores that are not scaled
+        slow = row.attention in ("dot", "general") and row.config.kind == "rnn" and row.config.cell == "rnn"
+        if slow and toy in ("sort", "recall"):  # states that fade, and scores that nothing scales
+            steps = steps * 8 // 5
+        if row.attention == "scaled dot" and toy in ("copy", "reverse"):
+            steps = 400
         return Cell(row, toy, steps, 5e-3, 1000 if toy == "recall" else 400)
-    told = row.config.kind != "transformer" or row.config.positions in ("sinusoidal", "learned")
-    steps = 1600 if row.expected == "slopes" else 350 if told else 550
+    steps = 500 if row.section == "conv" and toy == "sort" else 350
+    if row.config.kind == "transformer":
+        steps = {"rotary": 550, "relative": 900, "alibi": 1600}.get(row.config.positions, steps)
+        if row.config.positions == "relative" and toy == "recall":
+            steps = 1300
     return Cell(row, toy, steps, 3e-3, 1200 if toy == "recall" else 1024)
 
 

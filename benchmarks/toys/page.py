@@ -22,7 +22,8 @@ EXAMPLES: Mapping[What, str] = {"copy": "cafe", "reverse": "cafe", "sort": "cafe
 FLOORS = """## What is asked
 
 A floor stands for each cell before it is trained, derived from what the idea can do. `tests/learn/test_toy_table.py` (slow tier)
-trains the cells and holds them to it; a score in **bold** is below.
+trains the cells and holds them to it; a score in **bold** is below. Where cells were below at first, their kind was given more updates
+(`benchmarks/toys/cells.py` says which); no floor was moved.
 """
 READING = """## What the table says
 

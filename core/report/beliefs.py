@@ -32,9 +32,10 @@ class Belief:
 
 def exposure_rows(found: Sequence[Belief]) -> tuple[list[str], list[list[str]]]:
     """Heads and cells; a run that could not be asked has its reason."""
-    metric = next((one.exposure.metric_name for one in found if one.exposure is not None), "")
+    metric = next((one.exposure.metric_name for one in found if one.exposure is not None and one.exposure.metric), "")
     head = ["run", "trained on", "smoothing", "right prefix", "own prefix", "lost", "right next"]
-    head += [f"at {share:g} replaced" for share in AT] + [f"{metric} of steps"] + [f"at {share:g}" for share in AT]
+    head += [f"at {share:g} replaced" for share in AT]
+    head += [f"{metric} of steps", *(f"at {share:g}" for share in AT)] if metric else []  # columns make no whole answer
     rows: list[list[str]] = []
     for one in found:
         begin = [one.name, one.reads, f"{one.smoothing:g}"]
@@ -49,7 +50,7 @@ def exposure_rows(found: Sequence[Belief]) -> tuple[list[str], list[list[str]]]:
                 f"{one.exposure.own:.3f}",
                 f"{one.exposure.lost:.3f}",
                 *(f"{one.exposure.accuracy[n]:.3f}" for n in shares),
-                *(number(one.exposure.metric[n]) for n in shares),
+                *(number(one.exposure.metric[n]) if one.exposure.metric else "–" for n in shares if metric),
             ]
         )
     return head, rows
@@ -84,16 +85,17 @@ def belief_sections(found: Sequence[Belief], records: int) -> list[Section]:
     made: list[Chart] = []
     if exposed:
         what = "share of the prefix replaced"
-        metric = exposed[0][1].metric_name
+        metric = next((own.metric_name for _, own in exposed if own.metric), "")
         lines = (
             ("exposure-lost", "Confidence lost by reading its own words", "position", "probability", gap),
             ("exposure-corrupted", "Accuracy of the next token", what, "share right", accuracy),
             ("exposure-metric", f"{metric} of the likeliest tokens", what, metric, worth),
         )
         made = [
-            Chart(name, title, x, y, [Series(run, *of(own)) for run, own in exposed], from_zero=True)
+            Chart(name, title, x, y, [Series(run, *of(own)) for run, own in exposed if of(own)[1]], from_zero=True)
             for name, title, x, y, of in lines
         ]
+        made = [one for one in made if one.series]
     head, rows = exposure_rows(found)
     said = (
         f"On {records} records. Confidence is the mean probability of the reference's token after the reference's prefix and "

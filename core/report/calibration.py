@@ -18,7 +18,7 @@ from core.report.forced import batches, distribution, tempered
 BINS = 10
 TEMPERATURES = tuple(float(x) for x in np.geomspace(0.4, 3.0, 25))
 MOVES = 4
-"""Grids tried at most; a model that is always right would be best at 0."""
+"""Grids tried at most, ever higher; not lower, since few targets that are all right would ask for 0, which no other data bears out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ def reliability(confidence_N: np.ndarray, right_N: np.ndarray, bins: int = BINS)
 def fit_temperature(model: Seq2Seq, codecs: Codecs, records: Sequence[Record], *, longest: int) -> float:
     """By which the model's own logits are divided so that the targets are likeliest, token by token (Guo et al., 2017).
 
-    Searched on a geometric grid, which is moved on where its end is best, then at the peak of the parabola through the best
-    point and its neighbours.
+    Searched on a geometric grid, which is moved up where its upper end is best, then at the peak of the parabola through the
+    best point and its neighbours.
     """
     grid, end = np.array(TEMPERATURES), 1.0
     for _ in range(MOVES):
@@ -65,6 +65,8 @@ def fit_temperature(model: Seq2Seq, codecs: Codecs, records: Sequence[Record], *
             shift = 0.5 * (before - after) / (before - 2 * here + after) if before - 2 * here + after > 0 else 0.0
             return float(grid[best] * np.exp(shift * np.log(grid[1] / grid[0])))
         end = float(grid[best])
+        if best == 0:
+            break
         grid = grid * (end / grid[len(grid) // 2])
     return end
 

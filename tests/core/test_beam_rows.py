@@ -19,8 +19,9 @@ from core.metrics.exact import ExactMatch
 from core.model.build import build
 from core.model.config import TransformerConfig
 from core.record import Finish, Hypothesis, Prediction, Record
+from core.report.beliefs import Belief, belief_sections, exposure_rows
 from core.report.calibration import fit_temperature
-from core.report.exposure import SHARES, exposure, replaced
+from core.report.exposure import SHARES, Exposure, exposure, replaced
 from core.report.forced import distribution, encoded, target_ids
 from core.run.answering import Answerer
 from core.run.beams import Beam, beam_row, most_probable, repeats
@@ -165,6 +166,20 @@ def steps(run: StoredRun, record: Record, ids: Sequence[int]) -> list[int]:
     source = encoded(record, CODECS, longest=99, copy=False)
     with torch.no_grad():
         return distribution(run.model, collate([source], [list(ids)], [0]))[0].argmax(-1).tolist()
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_runs_whose_tokens_make_no_answer_are_compared_too(*, measured: bool) -> None:
+    flat = tuple(0.5 for _ in SHARES)
+    one = Exposure((0, 1), (0.9, 0.8), (0.9, 0.6), (2, 2), SHARES, flat, "sp", flat if measured else ())
+    other = replace(one, metric=(), metric_name="")
+    beliefs = [Belief(name, "true words", 0.0, own, "", None, "too few") for name, own in (("a", one), ("b", other))]
+    head, rows = exposure_rows(beliefs)
+    assert {len(row) for row in rows} == {len(head)}
+    assert ("sp of steps" in head) == measured
+    assert rows[1][head.index("right next") :] == ["0.500"] * 4 + ["–"] * (4 if measured else 0)
+    names = [chart.name for chart in belief_sections(beliefs, 2)[0].charts]
+    assert names == ["exposure-lost", "exposure-corrupted", *(["exposure-metric"] if measured else [])]
 
 
 def test_a_model_that_is_too_sure_is_put_right_by_its_temperature(run: StoredRun) -> None:

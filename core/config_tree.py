@@ -251,6 +251,11 @@ def fitted(shape: Shape, value: Any) -> Any:
                     return fitted(member, value)
                 except Refused:
                     continue
+            words = [one for member in members if isinstance(member, Choice) for one in member.values]
+            guess = (
+                did_you_mean(value, [one for one in words if isinstance(one, str)]) if isinstance(value, str) else ""
+            )
+            raise Refused(f"must be {demand(shape)}{guess}")
     raise Refused(f"must be {demand(shape)}")
 
 

@@ -88,8 +88,9 @@ class DataConfig:
 class BatchConfig:
     """How records are put together."""
 
-    tokens: AtLeast1 = 4096
-    """Budget of a batch: the longer of source and target, pads included, times the number of sentences."""
+    tokens: AtLeast1 | Literal["auto"] = 4096
+    """Budget of a batch: the longer of source and target, pads included, times the number of sentences. `auto`: as much as there is
+    memory for, found before the first step and written into the run's config as a number. docs/scaling.md."""
     most: AtLeast0 = 0
     """At most so many records in a batch; 0: only the budget counts."""
     longest: AtLeast1 = 512
@@ -100,3 +101,10 @@ class BatchConfig:
     """So many first epochs go window by window from short records to long ones (a curriculum; Bengio et al., 2009)."""
     workers: AtLeast0 = 0
     """Threads that prepare batches ahead; 0 prepares them in the loop. The order is the same."""
+
+    @property
+    def budget(self) -> int:
+        """`tokens`, once it is a number."""
+        if isinstance(self.tokens, str):
+            raise ValueError(f"batch.tokens = {self.tokens!r} becomes a number before batches are made")
+        return self.tokens

@@ -83,17 +83,31 @@ class TrainBatches:
             row_N, turn_N = self.records(epoch, permuted(place_N, self.length, mixed(self.seed, 1, epoch)))
         by_size = np.lexsort((turn_N, row_N, self.size_N[row_N]))
         row_N, turn_N = row_N[by_size], turn_N[by_size]
-        batches = cut(np.arange(len(row_N)), self.size_N[row_N], self.cfg.tokens, self.cfg.most)
+        batches = cut(np.arange(len(row_N)), self.size_N[row_N], self.cfg.budget, self.cfg.most)
         order = permuted(np.arange(len(batches)), len(batches), mixed(self.seed, 2, epoch, window))
         return [(row_N[batches[number]], turn_N[batches[number]]) for number in order]
 
-    def largest(self) -> Batch:
-        """The longest records, as many as a batch takes of them; of several processes, this one's part."""
-        longest = int(self.size_N.max(initial=1))
-        most = min(max(self.cfg.tokens // max(longest, 1), 1), self.cfg.most or self.length, self.cfg.window)
-        row_B = np.argsort(self.size_N, kind="stable")[::-1][:most]
-        own_B = row_B[self.rank :: self.world] if most > self.rank else row_B[:1]
-        return self._batch(own_B, np.zeros(len(own_B), np.int64))
+    @property
+    def most(self) -> int:
+        """Records of any batch, whatever the budget."""
+        return min(self.cfg.most or self.length, self.cfg.window, self.length)
+
+    def largest(self) -> list[Batch]:
+        """No batch takes more of attention, of places or of output words than one of these; of several processes, this one's part."""
+        row_N = np.argsort(self.size_N, kind="stable")
+        size_N = self.size_N[row_N]
+        word_N = size_N if self.examples.target is None else self.examples.target.lengths[row_N] + 1
+        count_N = np.clip(self.cfg.budget // size_N, 1, self.most)  # with which a batch of this size ends
+        if self.mixture is None:  # which repeats
+            count_N = np.minimum(count_N, np.arange(1, len(row_N) + 1))
+        found: list[np.ndarray] = []
+        for cost_N in (size_N**2, size_N, word_N):  # of a record
+            whole_N = count_N * np.maximum.accumulate(cost_N)
+            end = int(np.argmax(whole_N))
+            if not any(len(places) * cost_N[places].max() >= whole_N[end] for places in found):
+                found.append(np.resize(np.argsort(cost_N[: end + 1], kind="stable")[::-1], count_N[end]))
+        own = [places[self.rank :: self.world] if len(places) > self.rank else places[:1] for places in found]
+        return [self._batch(row_N[places], np.zeros(len(places), np.int64)) for places in own]
 
     def records(self, epoch: int, place_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which stand at these places of an epoch, and how often each was drawn before."""

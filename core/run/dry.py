@@ -11,6 +11,7 @@ import torch
 
 from core.data.stream import TrainBatches
 from core.decode.predict import predict_records
+from core.run.learning import with_budget
 from core.run.origin import begin, counted, origin_of, sizes
 from core.run.prepared import make_model, make_rule, training_data
 from core.settings import RunConfig
@@ -22,6 +23,7 @@ def dry_run(task: Task[Any], cfg: RunConfig, device: torch.device) -> int:
     """Everything but the training."""
     origin = origin_of(task, cfg)
     data = training_data(task, cfg, origin.codecs(task, cfg) if origin else None)
+    cfg, budget = with_budget(task, cfg, data, device)
     model = make_model(task, cfg, data.codecs).to(device)
     begin(origin, None, task, cfg, model, data)
     rule = make_rule(task, cfg, data.codecs)
@@ -58,6 +60,8 @@ def dry_run(task: Task[Any], cfg: RunConfig, device: torch.device) -> int:
         "estimated training": f"{step * cfg.train.steps / 60:.1f} minutes for {cfg.train.steps:,} steps, without evaluations"
         + (f"; stops after {cfg.train.minutes:g} minutes" if cfg.train.minutes else ""),
     }
+    if budget is not None:
+        print(budget)
     for name, value in said.items():
         print(f"{name:<20}{value}")
     print("nothing was written", file=sys.stderr)

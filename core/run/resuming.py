@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -144,8 +145,11 @@ def open_run(task: Task[Any], arguments: TrainArguments) -> tuple[RunFolder, Run
     stored = load(run_config(task.config), folder.config, ()).config
     if given is None:
         return folder, stored, True
-    refuse(folder.config, [Change(*one) for one in differences(stored, given.config)], arguments.force)
-    return folder, given.config, True
+    asked = given.config
+    if asked.batch.tokens == "auto":  # what was found is what it asks for
+        asked = replace(asked, batch=replace(asked.batch, tokens=stored.batch.tokens))
+    refuse(folder.config, [Change(*one) for one in differences(stored, asked)], arguments.force)
+    return folder, asked, True
 
 
 def data_facts(task: Task[Any], cfg: RunConfig, data: TrainingData) -> dict[str, Any]:

@@ -18,17 +18,15 @@ import torch
 
 from core.codec.store import load_codecs
 from core.config_text import to_toml
-from core.data.encode import place
-from core.data.stream import TrainBatches
 from core.errors import Interrupted
 from core.record import Prediction, Record
 from core.run.answering import Answerer, Stopped
-from core.run.costs import cost_of
 from core.run.dry import dry_run
 from core.run.ending import ended
 from core.run.fallback import Fallback
 from core.run.folder import RunFolder, claimed, read_json, write_json, write_text
 from core.run.forgetting import after, before, told
+from core.run.learning import make_batches, make_trainer, with_budget
 from core.run.mixing import mixed_facts
 from core.run.origin import Origin, begin, counted, origin_of, sizes
 from core.run.prepared import TrainingData, choose_device, make_model, make_rule, source_name, training_data
@@ -49,10 +47,10 @@ from core.run.resuming import (
 from core.run.saving import Saver, checkpoint_of
 from core.run.scoring import score
 from core.run.sharing import answered_together, must_be_alike, only_first_speaks
-from core.run.stored import teacher_of
 from core.run.watched import watched_records
 from core.settings import RunConfig
 from core.task import Metric, Task
+from core.train.budget import Budget
 from core.train.checkpoint import Checkpoint, put_weights, read_checkpoint, sweep, weights_of, write_checkpoint
 from core.train.durable import made
 from core.train.environment import describe
@@ -61,7 +59,6 @@ from core.train.log import Log
 from core.train.parallel import refuse as refuse_parallel
 from core.train.published import say, take_encoder
 from core.train.ranks import Ranks, joined
-from core.train.risk import Risk
 from core.train.signals import StopSignals
 from core.train.trainer import Trainer, choose_precision
 
@@ -142,7 +139,10 @@ def prepared(
         torch=facts["versions"]["torch"],
         step=0 if stored is None else stored.step,
     )
-    return Training(task, cfg, folder, data, device, facts, stored, origin, ranks)
+    cfg, budget = with_budget(task, cfg, data, device, ranks)
+    training = Training(task, cfg, folder, data, device, facts, stored, origin, ranks)
+    training.budget = budget
+    return training
 
 
 class Training:
@@ -171,34 +171,12 @@ class Training:
             self.encoder_from = read_json(folder.facts).get("encoder_from")
         elif cfg.train.init_encoder:
             self.encoder_from = say(take_encoder(self.model, data.codecs, cfg.train.init_encoder), data.codecs)
-        batches = TrainBatches(
-            data.encoded.examples,
-            cfg.batch,
-            cfg.seed,
-            encode=data.augmented,
-            mixture=data.mixture,
-            rank=ranks.rank,
-            world=ranks.world,
-        )
-        teacher = teacher_of(task, cfg.train.teacher, data.codecs, device)
         self.metrics: Sequence[Metric] = task.metrics(cfg.task)
-        risk = None
-        if cfg.train.risk:
-            cost = cost_of(self.metrics[0], data.encoded.records, data.codecs)
-            risk = Risk(cost, cfg.search, cfg.train.risk_samples, self.rule)
         if ranks.world > 1:
             refuse_parallel(cfg.train, getattr(cfg.model, "layer_drop", 0.0))
-        self.trainer = Trainer(
-            self.model,
-            batches,
-            cfg.train,
-            seed=cfg.seed,
-            device=device,
-            rule=self.rule,
-            teacher=teacher,
-            risk=risk,
-            name=lambda row: place(data.encoded.records[row]),
-            ranks=ranks,
+        batches = make_batches(cfg, data, ranks)
+        self.trainer = make_trainer(
+            task, cfg, data, self.model, self.rule, batches, self.metrics, device=device, ranks=ranks
         )
         self.reader = (
             make_model(task, cfg, data.codecs).to(device) if self.trainer.gradients.engine.sharded else self.model
@@ -207,6 +185,8 @@ class Training:
         self.watched = watched_records(data.dev.records, cfg.train.evaluate_records)
         self.started = time.time()
         self.judge: Judge | None = None
+        self.budget: Budget | None = None
+        """What `batch.tokens = "auto"` found."""
         if stored is not None:
             put_weights(self.model, stored.weights, str(folder.last))
             self.trainer.restore(stored.trainer, stored.facts)
@@ -225,6 +205,8 @@ class Training:
                 whole = partial(self.checkpoint, None)
                 self.trainer.good = Fallback(self.folder.good, self.model, whole, self.saver, self.ranks)
             self.trainer.gradients.say = log.say if log else lambda text: None
+            if log and self.budget is not None:
+                log.say(str(self.budget))
             self.trainer.rehearse()
             outcome = self.trainer.fit(
                 log=log.training if log else lambda stats: None,
@@ -264,6 +246,7 @@ class Training:
                 **size,
                 "begun": self.begun,
                 "encoder_from": self.encoder_from,
+                **({"budget": self.budget.tree()} if self.budget else {}),
                 "seed": self.cfg.seed,
                 "environment": self.facts,
             },

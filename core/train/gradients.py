@@ -40,6 +40,8 @@ class Gradients:
         self.loss = loss
         self.engine = Engine(model, loss, cfg, ranks)
         self.room = Room()
+        self.divides = True
+        """Whether a batch without room is learned from in parts, or is an error."""
         self.say: Callable[[str], None] = lambda text: None
 
     def of(self, micro: Sequence[Batch], step: int, tokens: int) -> Tensor:
@@ -58,7 +60,7 @@ class Gradients:
                     total += self.learned(part.to(self.device), seed, step, tokens, meet=meet).detach()
                     self.ranks.moved()
             except (RuntimeError, MemoryError) as error:
-                if not ran_out(error) or not self.engine.careful:
+                if not ran_out(error) or not self.engine.careful or not self.divides:
                     raise
                 short = True
             if not self.engine.careful:

@@ -234,9 +234,9 @@ class Trainer:
         return mixed(self.seed, 4, self.step, number, self.ranks.rank)
 
     def rehearse(self) -> int:
-        """The largest batch that can come, so that memory shows before anything is learned; its places."""
+        """The largest batches that can come, so that memory shows before anything is learned; their places."""
         self.model.train()
-        return self.gradients.rehearse(self.batches.largest(), self.step)
+        return max(self.gradients.rehearse(one, self.step) for one in self.batches.largest())
 
     def leave_out(self, found: NoNumber, micro: Sequence[Batch]) -> None:
         """Raise Diverged, or go on without this update: which records it would have learned from is part of the state."""

@@ -120,7 +120,7 @@ def test_every_record_once_an_epoch_within_the_budget(n: int, cfg: BatchConfig) 
         assert sorted(row for batch in found for row in batch.index) == list(range(n))
         for batch in found:
             cost = batch.size * max(batch.source.shape[1], batch.wanted_BT.shape[1])
-            assert cost <= cfg.tokens or batch.size == 1
+            assert cost <= cfg.budget or batch.size == 1
             assert not cfg.most or batch.size <= cfg.most
 
 
@@ -197,7 +197,10 @@ def test_threads_change_nothing_and_end(workers: int) -> None:
 
 @pytest.mark.parametrize("world", [2, 3])
 def test_ranks_share_each_batch(world: int) -> None:
-    ranks = [[batch.index for _, batch in taken(stream(rank=rank, world=world), 40)] for rank in range(world)]
+    ranks = [  # one that has no share reads a record that does not count
+        [batch.index if batch.tokens else () for _, batch in taken(stream(rank=rank, world=world), 40)]
+        for rank in range(world)
+    ]
     for (_, batch), *shares in zip(taken(stream(), 40), *ranks, strict=True):
         assert sorted(row for share in shares for row in share) == sorted(batch.index)
 
@@ -291,6 +294,49 @@ def test_taking_without_targets_is_collating() -> None:
 def test_the_size_of_a_record_counts_the_end_symbol() -> None:
     source = Encoded(np.arange(4, 8, dtype=np.int32))
     assert Examples.build([(source, [5]), (source, [5, 6, 7, 8]), (source, [])]).size_N.tolist() == [4, 5, 4]
+
+
+# --- the largest -----------------------------------------------------------------------------------------------------
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    tokens=st.integers(1, 400),
+    most=st.sampled_from([0, 1, 5]),
+    short=st.sampled_from(["", "source", "target"]),
+)
+@settings(max_examples=25)
+def test_no_batch_takes_more_than_the_largest(seed: int, tokens: int, most: int, short: str) -> None:
+    """Where all stand in one window, some are taken; elsewhere none takes more."""
+    made = pairs(60, longest=20, seed=seed)
+    few = np.zeros(2, np.int32)
+    made = [(Encoded(few) if short == "source" else one, [5, 6] if short == "target" else two) for one, two in made]
+    batches = TrainBatches(Examples.build(made), BatchConfig(tokens=tokens, most=most, window=30), 7)
+    largest = batches.largest()
+    assert 1 <= len(largest) <= 3
+    for cost in (attended, covered, worded):
+        assert max(map(cost, largest)) >= max(map(cost, an_epoch(batches)))
+    assert all(one.size <= (most or 30) for one in largest)
+    assert all(covered(one) <= tokens or one.size == 1 for one in largest)
+
+
+def attended(batch: Batch) -> int:
+    return batch.size * max(batch.source.shape[1], batch.wanted_BT.shape[1]) ** 2
+
+
+def covered(batch: Batch) -> int:
+    return batch.size * max(batch.source.shape[1], batch.wanted_BT.shape[1])
+
+
+def worded(batch: Batch) -> int:
+    return batch.wanted_BT.numel()
+
+
+def test_the_largest_is_shared_as_any_other() -> None:
+    whole = stream().largest()
+    ranks = [stream(rank=rank, world=3).largest() for rank in range(3)]
+    for number, batch in enumerate(whole):
+        assert sorted(row for rank in ranks for row in rank[number].index) == sorted(batch.index)
 
 
 # --- decoding ------------------------------------------------------------------------------------------------------

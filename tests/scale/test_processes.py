@@ -29,7 +29,7 @@ TINY = ("configs/roman/tiny.toml", "train.threads=1", "train.report=false", "mod
 SHORT = (
     "train.steps=6",
     "train.evaluate_every=3",
-    "train.evaluate_records=20",
+    "train.evaluate_records=1",
     "train.final_records=20",
     "train.log_every=1",
     "save.every=2",
@@ -63,6 +63,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["ddp", "fsdp"])
 @pytest.mark.parametrize("world", [2, 4])
 def test_any_number_of_processes_learns_what_one_does(tmp_path: Path, world: int, kind: str) -> None:
@@ -107,6 +108,7 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["ddp", "fsdp"])
 def test_two_then_one_then_four(tmp_path: Path, kind: str) -> None:
     """What a checkpoint of so many processes holds, others put back to the bit."""
@@ -176,6 +178,7 @@ def test_who_is_killed_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("world", [2, 4])
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["stands still", "is killed"])
 def test_who_is_missing_is_named_by_all_others_in_time(tmp_path: Path, how: signal.Signals, world: int) -> None:
@@ -197,6 +200,7 @@ def test_who_is_missing_is_named_by_all_others_in_time(tmp_path: Path, how: sign
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_signal_to_any_process_stops_all_with_a_checkpoint(tmp_path: Path) -> None:
     run = tmp_path / "run"
     started = endless(tmp_path, run, 60)
@@ -209,6 +213,7 @@ def test_a_signal_to_any_process_stops_all_with_a_checkpoint(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("words", [("-m", "--"), ("-m",)], ids=["-m --", "-m"])
 def test_as_a_user_types_it(tmp_path: Path, words: tuple[str, ...]) -> None:
     """torchrun takes --run for an abbreviation of its own --run-path, unless `--` stands before."""

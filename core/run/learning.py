@@ -85,8 +85,11 @@ def with_budget(
         return make_batches(replace(cfg, batch=replace(cfg.batch, tokens=tokens)), data, ranks)
 
     trial = replace(cfg, train=replace(cfg.train, lr=UNLEARNED, parallel="ddp"))
-    model, rule = make_model(task, cfg, data.codecs).to(device), make_rule(task, cfg, data.codecs)
-    metrics = task.metrics(cfg.task)
-    trainer = make_trainer(task, trial, data, model, rule, batches(1), metrics, device=device, ranks=ALONE)
+    rule, metrics = make_rule(task, cfg, data.codecs), task.metrics(cfg.task)
+
+    def trainer() -> Trainer:
+        model = make_model(task, cfg, data.codecs).to(device)
+        return make_trainer(task, trial, data, model, rule, batches(1), metrics, device=device, ranks=ALONE)
+
     found = found_budget(trainer, batches, ranks)
     return replace(cfg, batch=replace(cfg.batch, tokens=found.tokens)), found

@@ -9,13 +9,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-
-import torch
 
 from core.data.batch import Batch
 from core.data.stream import TrainBatches
-from core.train.memory import Left, fenced
+from core.train.memory import Left, fenced, given_back
 from core.train.ranks import Ranks
 from core.train.room import NoRoom, ran_out
 from core.train.trainer import Trainer
@@ -61,23 +60,32 @@ def bisected(fits: Callable[[int], bool], most: int) -> int:
     return good
 
 
-def found_budget(trainer: Trainer, batches: Callable[[int], TrainBatches], ranks: Ranks) -> Budget:
-    """`trainer` is of this process alone, and is no good afterwards; `batches` makes this process's part of a budget."""
-    trainer.gradients.divides = False
-    smallest = batches(1)
+def found_budget(make: Callable[[], Trainer], batches: Callable[[int], TrainBatches], ranks: Ranks) -> Budget:
+    """`make` gives a trainer of this process alone, to be thrown away; `batches` makes this process's part of a budget.
+
+    What was found is tried again by a second trainer, as the run will after what the trials left behind.
+    """
+    first, smallest = made(make), batches(1)
     longest, most = int(smallest.size_N.max(initial=1)), smallest.most
     here = ranks.told(socket.gethostname())
-    spare = sum(one.numel() * one.element_size() for one in trainer.model.parameters()) if ranks.world > 1 else 0
-    trials = 0
+    spare = sum(one.numel() * one.element_size() for one in first.model.parameters()) if ranks.world > 1 else 0
+    device, trials = first.device, 0
 
-    def fits(records: int) -> bool:
+    def fits(trainer: Trainer, records: int) -> bool:
         nonlocal trials
         trials += 1
         largest = batches(records * longest).largest()
         return not ranks.greatest(any(short(trainer, one) for one in largest))
 
-    with fenced(trainer.device, processes=here.count(here[ranks.rank]), spare=spare) as there:
-        records = bisected(fits, most)
+    with fenced(device, processes=here.count(here[ranks.rank]), spare=spare) as there:
+        records = bisected(partial(fits, first), most)
+        del first
+        given_back(device)
+        second = made(make)
+        while records and not fits(second, records):
+            records -= max(1, records // FINE)
+    del second
+    given_back(device)
     if not records:
         raise NoRoom(
             f'batch.tokens = "auto": one record of {longest:,} tokens has no room in {there.size / 2**20:,.0f} MiB'
@@ -86,8 +94,19 @@ def found_budget(trainer: Trainer, batches: Callable[[int], TrainBatches], ranks
     return Budget(records * longest, records, records == most, trials, there)
 
 
+def made(make: Callable[[], Trainer]) -> Trainer:
+    """Raises NoRoom where not even the model has any."""
+    try:
+        return make()
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+    raise NoRoom("out of memory with the model alone: lower its size")
+
+
 def short(trainer: Trainer, batch: Batch) -> bool:
     """Whether memory runs out in a step that learns from this batch."""
+    trainer.gradients.divides = False
     try:
         trainer.train_step([batch] * trainer.cfg.accumulate)
         trainer.settle()
@@ -97,6 +116,5 @@ def short(trainer: Trainer, batch: Batch) -> bool:
     else:
         return False
     trainer.gradients.forget()
-    if trainer.device.type == "cuda":
-        torch.cuda.empty_cache()
+    given_back(trainer.device)
     return True

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import resource
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,7 @@ from core.train.memory import addressed
 from core.train.ranks import ALONE, Ranks
 from core.train.trainer import Trainer
 from tasks.roman import TASK as ROMAN
+from tests.scale.launching import FORKS
 
 CPU = torch.device("cpu")
 MIB = 2**20
@@ -53,10 +54,14 @@ def test_bisection_finds_the_largest_to_a_sixteenth(most: int) -> None:
         assert len(asked) == len(set(asked)) <= 2 * math.log2(most) + 2
 
 
+@cache
+def examples() -> Examples:
+    """They find no room all at once in what the tests leave."""
+    return Examples.build(tiny_pairs(tiny_codecs(), 300, longest=LONGEST - 1))
+
+
 def batches(tokens: int) -> TrainBatches:
-    """The longest of them find no room all at once in what the tests leave."""
-    pairs = tiny_pairs(tiny_codecs(), 600, longest=LONGEST - 1)
-    return TrainBatches(Examples.build(pairs), BatchConfig(tokens=tokens), 5)
+    return TrainBatches(examples(), BatchConfig(tokens=tokens), 5)
 
 
 def trainer_of(tokens: int, **train: object) -> Trainer:
@@ -75,7 +80,7 @@ def under_limits(rooms: list[int], out: Path) -> None:
     for room in rooms:
         limit = addressed() + room * MIB
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-        one = found_budget(trainer_of(1), batches, ALONE)
+        one = found_budget(lambda: trainer_of(1), batches, ALONE)
         again = trainer_of(one.tokens)
         again.rehearse()
         again.train_step(again.batches.largest()[:1])
@@ -87,12 +92,13 @@ def under_limits(rooms: list[int], out: Path) -> None:
     out.write_text(json.dumps(found))
 
 
+@pytest.mark.timeout(1200)
 def test_under_a_limit_of_the_system(tmp_path: Path) -> None:
     """Real steps of a real model: what was found has room, four times as much has none, and more memory finds more."""
-    rooms, out = [96, 192], tmp_path / "found.json"
-    child = multiprocessing.get_context("spawn").Process(target=under_limits, args=(rooms, out))
+    rooms, out = [40, 80], tmp_path / "found.json"
+    child = FORKS.Process(target=under_limits, args=(rooms, out))
     child.start()
-    child.join(200)
+    child.join(1000)
     assert child.exitcode == 0
     found = json.loads(out.read_text())
     for room, (tokens, size, by_limit, undivided, over) in zip(rooms, found, strict=True):
@@ -105,7 +111,7 @@ def test_under_a_limit_of_the_system(tmp_path: Path) -> None:
 
 
 def test_what_is_found_is_said() -> None:
-    budget = found_budget(trainer_of(1), lambda tokens: replaced(tokens, most=3), ALONE)
+    budget = found_budget(lambda: trainer_of(1), lambda tokens: replaced(tokens, most=3), ALONE)
     assert (budget.tokens, budget.records, budget.all_fit) == (453, 3, True)
     assert str(budget).startswith("batch.tokens = 453: found, as large as batches can be in ")
     assert json.loads(json.dumps(budget.tree()))["tokens"] == 453

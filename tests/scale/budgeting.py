@@ -32,15 +32,18 @@ def together(out: Path, rooms: list[int]) -> None:
     """Rank r may take rooms[r] MiB more; what it finds goes to a file of its own."""
     torch.set_num_threads(1)
     codecs = tiny_codecs()
-    examples = Examples.build(tiny_pairs(codecs, 600, longest=150))
+    examples = Examples.build(tiny_pairs(codecs, 300, longest=150))
     with joined(CPU, 120) as ranks:
 
         def batches(tokens: int) -> TrainBatches:
             return TrainBatches(examples, BatchConfig(tokens=tokens), 5, rank=ranks.rank, world=ranks.world)
 
         cfg = TrainConfig(precision="fp32", lr=1e-12)
-        trainer = Trainer(build(MODEL, codecs, seed=3), batches(1), cfg, seed=5, device=CPU)
-        trainer.train_step(batches(1).largest())  # what is made once only
+
+        def trainer() -> Trainer:
+            return Trainer(build(MODEL, codecs, seed=3), batches(1), cfg, seed=5, device=CPU)
+
+        trainer().train_step(batches(1).largest())  # what is made once only
         limit = addressed() + rooms[ranks.rank] * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
         found = found_budget(trainer, batches, ranks)

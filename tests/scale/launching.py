@@ -95,7 +95,7 @@ def typed(world: int, words: Sequence[str | Path]) -> subprocess.Popen[str]:
     )
 
 
-def begun(run: Path, seconds: float = 280) -> None:
+def begun(run: Path, seconds: float = 1000) -> None:
     """Once a run has a line in its log."""
     end = time.monotonic() + seconds
     while not (run / "log.jsonl").is_file() or not (run / "log.jsonl").read_text():

@@ -14,15 +14,15 @@ from tests.scale.launching import all_ended, launched
 
 def found(place: Path, rooms: list[int]) -> list[tuple[int, int]]:
     out = place / "found.json"
-    ended = all_ended(launched(len(rooms), place, together, out, rooms), 200)
+    ended = all_ended(launched(len(rooms), place, together, out, rooms), 1000)
     assert [code for code, *_ in ended] == [0] * len(rooms), ended[0][2][-2000:]
     return [json.loads(out.with_suffix(f".{rank}").read_text()) for rank in range(len(rooms))]
 
 
 def test_the_least_counts_for_all(tmp_path: Path) -> None:
-    one, other = found(tmp_path / "uneven", [400, 100])
+    one, other = found(tmp_path / "uneven", [120, 40])
     assert one == other
-    (large, _), same = found(tmp_path / "even", [400, 400])
+    (large, _), same = found(tmp_path / "even", [120, 120])
     assert same[0] == large > one[0]
 
 
@@ -30,7 +30,7 @@ def test_where_one_runs_out_all_begin_anew(tmp_path: Path) -> None:
     """The same updates as of one process that has room."""
     one, two = tmp_path / "one", tmp_path / "two"
     for world, place in ((1, one), (2, two)):
-        ended = all_ended(launched(world, place, starved, place, 3), 200)
+        ended = all_ended(launched(world, place, starved, place, 3), 1000)
         assert [code for code, *_ in ended] == [0] * world, ended[0][2][-2000:]
     (room, times, said), (other, other_times, _) = (json.loads((two / f"{rank}.json").read_text()) for rank in (0, 1))
     assert room == other > 0

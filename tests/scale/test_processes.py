@@ -76,7 +76,7 @@ def lines(run: Path, event: str = "train") -> list[dict[str, Any]]:
 
 
 def trained(place: Path, world: int, run: Path, *words: str) -> list[tuple[int, str, str]]:
-    return all_ended(launched(world, place, roman, [*words, "--run", str(run)]), 280)
+    return all_ended(launched(world, place, roman, [*words, "--run", str(run)]), 1000)
 
 
 def longer(run: Path, steps: int) -> None:
@@ -142,8 +142,8 @@ STRAYS = {
 @pytest.mark.parametrize("how", STRAYS)
 def test_who_strays_is_named(tmp_path: Path, how: str) -> None:
     """At once, or where the connection broke; a process that has ended by an error of its own has said why itself."""
-    started = launched(2, tmp_path, stray, how, tmp_path / "out", 60.0)
-    (code, _, err), (other, _, own) = all_ended(started, 200)
+    started = launched(2, tmp_path, stray, how, tmp_path / "out", 600.0)
+    (code, _, err), (other, _, own) = all_ended(started, 1000)
     assert (code, other) == (5, 2 if how == "fails" else 5), err + own
     expected = STRAYS[how].format(who=f"{socket_name()}, process {started[1].process.pid}")
     assert expected in err, err
@@ -157,7 +157,7 @@ def socket_name() -> str:
 
 
 def test_nobody_is_named_where_nothing_happens(tmp_path: Path) -> None:
-    found = all_ended(launched(2, tmp_path, stray, "nothing", tmp_path / "out", 60.0), 200)
+    found = all_ended(launched(2, tmp_path, stray, "nothing", tmp_path / "out", 600.0), 1000)
     assert found == [(0, "", "")] * 2
 
 
@@ -172,7 +172,7 @@ def test_who_is_killed_is_named(tmp_path: Path) -> None:
     started = endless(tmp_path, run, 600)
     begun(run)
     started[1].kill(signal.SIGKILL)
-    (code, _, err), (other, _, _) = all_ended(started, 280)
+    (code, _, err), (other, _, _) = all_ended(started, 1000)
     assert (code, other) == (5, -signal.SIGKILL), err
     assert f"rank 1 ({socket_name()}, process {started[1].process.pid}) is gone, last seen at" in err
 
@@ -220,7 +220,7 @@ def test_as_a_user_types_it(tmp_path: Path, words: tuple[str, ...]) -> None:
     run = tmp_path / "run"
     flag = "--run" if "--" in words else "--run-folder"
     process = typed(2, [*words, "tasks.roman.train", *TINY, *SHORT, flag, run])
-    out, err = process.communicate(timeout=280)
+    out, err = process.communicate(timeout=1000)
     assert process.returncode == 0, err[-2000:]
     assert out.count(f"run: {run}") == 1
     assert err.count("roman, dev") == 1

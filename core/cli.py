@@ -29,7 +29,7 @@ from core.nearest import did_you_mean
 from core.settings import RunConfig, run_config
 from core.task import Task
 from core.train.signals import AskedToStop, ending_cleanly
-from core.words import CHANGEABLE, Verb, default_config, run_folder, settings, stored_config
+from core.words import CHANGEABLE, SIGNED, Verb, default_config, run_folder, settings, signed, stored_config
 
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 85}
 """85 asks a batch system to queue the job again."""
@@ -170,22 +170,33 @@ def evaluate(task: Task[Any], words: Words) -> int:
     if len(rest) > 1:
         raise ConfigError(f"{rest[1]}: one RUN at a time; your own data is --data {rest[1]}")
     split: Literal["dev", "test"] = "test" if words.flags.get("--split") == "test" else "dev"
-    arguments = EvaluateArguments(
-        run,
-        split,
-        words.path("--data"),
-        words.path("--json"),
-        overrides,
-        predictions=outputs,
-        by=words.flags.get("--by"),
-        others=words.paths("--with"),
-        config=config,
-        noise=tuple(one.strip() for one in noise.split(",") if one.strip()),
-        noise_seed=words.whole_number("--noise-seed", least=1) or 1,
-    )
+    precision = any(one.partition("=")[0].strip() == "search.precision" for one in overrides)
+    if words.on(SIGNED.name) and (run is None or precision):
+        raise ConfigError(
+            f"{SIGNED.name}: goes with a RUN, and without search.precision, which is measured in RUN itself"
+        )
     from core.run import evaluate
 
-    return evaluate(task, arguments)
+    def evaluated(run: Path | None, others: tuple[Path, ...]) -> int:
+        arguments = EvaluateArguments(
+            run,
+            split,
+            words.path("--data"),
+            words.path("--json"),
+            overrides,
+            predictions=outputs,
+            by=words.flags.get("--by"),
+            others=others,
+            config=config,
+            noise=tuple(one.strip() for one in noise.split(",") if one.strip()),
+            noise_seed=words.whole_number("--noise-seed", least=1) or 1,
+        )
+        return evaluate(task, arguments)
+
+    if run is None:
+        return evaluated(None, words.paths("--with"))
+    with signed(task, words, run, overrides) as (trusted, others):
+        return evaluated(trusted, others)
 
 
 def predict(task: Task[Any], words: Words) -> int:
@@ -201,19 +212,19 @@ def predict(task: Task[Any], words: Words) -> int:
     if stream and inputs not in ((), ("-",)):
         raise ConfigError(f"--stream listens to standard input; {inputs[0]} is a file")
     folder = output is not None and (output.is_dir() or words.flags["--output"].endswith("/"))
-    others = words.paths("--with")
     looks, tokens = words.path("--attention"), words.on("--tokens")
     if tokens and (
         not stream or n_best not in (None, 1) or any(words.on(one) for one in ("--output", "--attention", "--abstain"))
     ):
         raise ConfigError("--tokens goes with --stream, and not with --output, --attention, --abstain or --n-best")
     abstain = words.share("--abstain")
-    arguments = PredictArguments(
-        run, inputs, output, form, n_best, overrides, folder, stream, others, looks, tokens, abstain
-    )
     from core.run import predict
 
-    return predict(task, arguments)
+    with signed(task, words, run, overrides) as (trusted, others):
+        arguments = PredictArguments(
+            trusted, inputs, output, form, n_best, overrides, folder, stream, others, looks, tokens, abstain
+        )
+        return predict(task, arguments)
 
 
 VERBS: dict[str, Verb] = {
@@ -242,11 +253,12 @@ VERBS: dict[str, Verb] = {
             Flag("--split", "which part of the run's data; default: dev", "SPLIT", ("dev", "test")),
             Flag("--data", "your own data: a file, or a folder", "PATH"),
             Flag("--predictions", "score the outputs in this file; RUN may then be left out", "FILE"),
-            Flag("--by", "break the scores down: by identity band, reaction class, ...", "NAME"),
+            Flag("--by", "break the scores down: by identity band, ..., by what training has `seen`", "NAME"),
             Flag("--with", "other runs that decide together with this one", "RUN,RUN"),
             Flag("--noise", "score again with sources perturbed: typos,drop@0.2; `list` shows all", "NAMES"),
             Flag("--noise-seed", "which noise; default: 1, the same for every run", "N"),
             Flag("--json", "write the scores there", "OUT"),
+            SIGNED,
         ),
         ("key=value changes how it decodes: search.beams=1, train.device=cpu.",),
         ("runs/first --split test --json scores.json", "--predictions theirs.jsonl --data mine.jsonl"),
@@ -264,6 +276,7 @@ VERBS: dict[str, Verb] = {
             Flag("--tokens", "with --stream: write each answer while it is being found"),
             Flag("--with", "other runs that decide together with this one", "RUN,RUN"),
             Flag("--attention", "write there where the model looked: maps, numbers, alignments", "FOLDER"),
+            SIGNED,
         ),
         (
             "Inputs are in the task's own formats or JSONL, told by the ending; a folder stands for the files",

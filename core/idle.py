@@ -122,6 +122,8 @@ RULES: tuple[Idle, ...] = (
     Idle("data.train", without("data.source", "builtin"), FILES),
     Idle("data.dev", without("data.source", "builtin"), FILES),
     Idle("data.test", without("data.source", "builtin"), FILES),
+    Idle("data.holdout_source", without("data.source", "builtin"), FILES),
+    Idle("data.holdout_target", without("data.source", "builtin"), FILES),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from core.errors import ConfigError
 from core.flags import Flag, Words
 from core.task import Task
-from core.words import Verb, run_folder, settings
+from core.words import SIGNED, Verb, run_folder, settings, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,10 @@ def likelihood(task: Task[Any], words: Words) -> int:
     if targets is not None and (len(inputs) > 1 or inputs == ("-",)):
         raise ConfigError(f"--targets {targets}: goes with one file of sources, line by line")
     form: Literal["text", "jsonl"] = "jsonl" if words.flags.get("--format") == "jsonl" else "text"
-    arguments = LikelihoodArguments(run, inputs, targets, words.path("--output"), form, overrides)
     from core.run.likelihood import likelihood
 
-    return likelihood(task, arguments)
+    with signed(task, words, run, overrides) as (trusted, _):
+        return likelihood(task, LikelihoodArguments(trusted, inputs, targets, words.path("--output"), form, overrides))
 
 
 SPLIT = Flag("--split", "which part of the run's data; default: dev", "SPLIT", ("dev", "test"))
@@ -140,6 +140,7 @@ LOOKING: dict[str, Verb] = {
             Flag("--targets", "plain targets, one a line, for the one INPUT of plain sources", "FILE"),
             Flag("--output", "write there, not to standard output", "OUT"),
             Flag("--format", "text: log-probability, tokens, per token", "FORMAT", ("text", "jsonl")),
+            SIGNED,
         ),
         (
             'Inputs are JSONL with "source" and "target", or the task\'s own files that hold both.',

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,31 @@ def run_folder(task: Task[Any], rest: Sequence[str], overrides: Sequence[str]) -
             )
     refuse_idle(stored_config(task, path / "config.toml", overrides), typed_only=True)
     return path
+
+
+SIGNED = Flag("--require-signature", "refuse a run that none of the keys in FILE has signed", "FILE")
+
+
+@contextmanager
+def signed(
+    task: Task[Any], words: Words, run: Path, overrides: Sequence[str]
+) -> Generator[tuple[Path, tuple[Path, ...]], None, None]:
+    """RUN and those of --with; where signatures are required, private copies of what was signed."""
+    keys, others = words.path(SIGNED.name), words.paths("--with")
+    if keys is None:
+        yield run, others
+        return
+    from core.signature import trusted
+
+    with ExitStack() as kept:
+        copy = kept.enter_context(trusted(run, keys))
+        copies = tuple(kept.enter_context(trusted(one, keys)) for one in others)
+        search = stored_config(task, copy / "config.toml", overrides).config.search
+        if further := [one for one in search.rerank if not one.startswith("python:")]:
+            raise ConfigError(
+                f"search.rerank: {further[0]!r} names a run whose signature nobody looks at; leave it out"
+            )
+        yield copy, copies
 
 
 def stored_config(task: Task[Any], path: Path, overrides: Sequence[str]) -> Loaded[RunConfig]:

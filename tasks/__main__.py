@@ -16,7 +16,7 @@ from tasks import TASKS
 if TYPE_CHECKING:  # a listing needs none of this, and takes a fraction of the time without
     from core.task import Task
 
-OWN = ("check", "new", "doctor")
+OWN = ("check", "new", "doctor", "sign", "verify")
 SHELLS = ("bash", "zsh", "fish")
 HELP = """\
 One core, many domains: lists tasks, looks after them, and runs a verb on any of them, those of plugins too.
@@ -28,6 +28,8 @@ usage: {program}                        list the tasks
        {program} new NAME DIR           begin a task of your own: a package that trains, predicts and passes every law
        {program} doctor NAME [CONFIG.toml] [key=value ...] [--json FILE] [--strict]
                                        look at a task's data before you train on it
+       {program} sign RUN --key FILE      sign a run before you give it away
+       {program} verify RUN --key FILE    whether a run is what one of the keys in FILE has signed
 
   --names               the names alone
   --completion SHELL    print a completion script: {shells}
@@ -73,6 +75,8 @@ def run(words: list[str]) -> int:
             return new(rest)
         case ["doctor", *rest]:
             return doctor(rest)
+        case ["sign" | "verify" as what, *rest]:
+            return signature(what, rest)
         case _:
             return verb(words)
     return 0
@@ -193,6 +197,29 @@ def doctor(words: Sequence[str]) -> int:
     from core.doctor import doctor as examine
 
     return examine(TASKS[words[0]], words[1:])
+
+
+def signature(what: str, words: Sequence[str]) -> int:
+    """Make one, or look at one."""
+    from core.flags import Flag, taken_apart
+    from core.signature import sign, verify
+
+    meaning = (
+        "an Ed25519 key of ssh-keygen" if what == "sign" else "public keys, one a line, as in FILE.pub of ssh-keygen"
+    )
+    known = taken_apart(words, [Flag("--key", meaning, "FILE")], lambda word: False)
+    key = known.path("--key")
+    if known.on("--help"):
+        print(f"usage: {program()} {what} RUN --key FILE\n\n  --key FILE    {meaning}\n\ndocs/signatures.md says more.")
+        return 0
+    if key is None or len(known.plain) != 1:
+        raise ConfigError(f"{what}: needs a run and a key: {program()} {what} RUN --key FILE")
+    run = Path(known.plain[0])
+    if not run.is_dir():
+        raise ConfigError(f"{run}: no such run folder")
+    found = sign(run, key) if what == "sign" else verify(run, key)
+    print(f"{run}: {len(found.files)} files signed by {found.by}")
+    return 0
 
 
 def program() -> str:

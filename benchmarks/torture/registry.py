@@ -10,7 +10,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "crashes": ("crashes",),
     "storage": ("storage", "power", "drift"),
     "numbers": ("numbers", "room", "ladder", "flat"),
-    "files": ("malice", "bombs", "paths", "growth"),
+    "files": ("malice", "bombs", "paths", "signatures", "growth"),
     "records": ("records", "sounds", "settings"),
     "jail": ("contained",),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from core.config import AtLeast0, AtLeast1, Bounds, Impossible, Share, config
@@ -50,6 +51,11 @@ class DataConfig:
     """A record that cannot be read ends the run (exit 3), is left out, or is left out and written to RUN/quarantine.jsonl."""
     holdout: Share = 0.05
     """Part of train, chosen by a hash of the key, that serves as dev where there is no dev file."""
+    holdout_source: str = ""
+    """A regular expression: where there is no dev file, the training records in whose source it is found serve as dev, so that dev
+    asks for what training never shows (a known word in new company, say). In place of `holdout`."""
+    holdout_target: str = ""
+    """The same of targets: `(\\S+ ){19}` holds out those of 20 words and more. Where both are given, both have to be found."""
     limit: AtLeast0 = 0
     """Use at most so many training records; 0 uses all."""
     long: Literal["drop", "truncate", "stop"] = "drop"
@@ -75,6 +81,11 @@ class DataConfig:
     """With `mix`: a source of n records is drawn in proportion to n^(1/temperature); 1: all records alike, larger: small sources more."""
 
     def __post_init__(self) -> None:
+        for key in ("holdout_source", "holdout_target"):
+            try:
+                re.compile(getattr(self, key))
+            except (re.error, OverflowError, RecursionError) as error:
+                raise Impossible(key, f"no regular expression: {error}") from None
         names = [one.name for one in self.mix]
         if again := next((name for at, name in enumerate(names) if name in names[:at]), ""):
             raise Impossible("mix", f"two sources are called {again!r}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, filterfalse, islice
 from pathlib import Path
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -147,32 +148,51 @@ def named(prefix: str, record: Record) -> Record:
 
 
 def with_holdout(read: Read, data: DataConfig, whole: Read | None = None) -> Read:
-    """Where there are no dev records, a part of train that a hash of the keys chooses serves as dev.
+    """Where there are no dev records, a part of train serves as dev: what a hash of the keys chooses, or what has a pattern in it.
 
     Where `read` gives this process's share of train alone, `whole` gives all of it: dev is the same for everyone.
     """
-
-    def held_out(record: Record) -> bool:
-        return hashed_share(record.key) < data.holdout
+    held_out, said = holding_out(data)
 
     def reading(split: Split) -> Iterator[Record]:
-        match split:
-            case "test":
-                return read("test")
-            case "dev":
-                found, first = peek(read("dev"))
-                if first or data.holdout == 0:
-                    return found
-                print(
-                    f"no dev data: {100 * data.holdout:g} % of train is held out by a hash of its keys", file=sys.stderr
-                )
-                return filter(held_out, (whole or read)("train"))
-            case "train":
-                _, first = peek(read("dev"))
-                train = read("train")
-                return train if first else filter(lambda record: not held_out(record), train)
+        if split == "test":
+            return read("test")
+        dev, first = peek(read("dev"))
+        if first and (data.holdout_source or data.holdout_target):
+            key = "holdout_source" if data.holdout_source else "holdout_target"
+            raise ConfigError(f"data.{key} = {getattr(data, key)!r}: there are dev records already; leave it out")
+        if split == "train":
+            train = read("train")
+            return train if first else filterfalse(held_out, train)
+        if first or not said:
+            return dev
+        print(f"no dev data: {said}", file=sys.stderr)
+        return filter(held_out, (whole or read)("train"))
 
     return reading
+
+
+def holding_out(data: DataConfig) -> tuple[Callable[[Record], bool], str]:
+    """(whether a training record serves as dev, how that is said); nothing is said where none does."""
+    patterns = {"source": data.holdout_source, "target": data.holdout_target}
+    given = {side: re.compile(pattern) for side, pattern in patterns.items() if pattern}
+    if not given:
+        said = f"{100 * data.holdout:g} % of train is held out by a hash of its keys" if data.holdout else ""
+        return lambda record: hashed_share(record.key) < data.holdout, said
+
+    def found(record: Record) -> bool:
+        return all(pattern.search(text_of(record, side)) is not None for side, pattern in given.items())
+
+    where = " and ".join(f"{pattern!r} is in the {side}" for side, pattern in patterns.items() if pattern)
+    return found, f"the training records are held out where {where}"
+
+
+def text_of(record: Record, side: str) -> str:
+    """A side of a record that a pattern can be looked for in."""
+    value = getattr(record, side)
+    if not isinstance(value, str):
+        raise ConfigError(f"data.holdout_{side}: the {side}s of this task are no text; data.holdout goes by a hash")
+    return value
 
 
 def peek(found: Iterator[Record]) -> tuple[Iterator[Record], bool]:

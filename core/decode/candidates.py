@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from core.codec.types import EOS
 # B batch, K hypotheses, V vocabulary, M tokens a hypothesis, C candidates of a source
 
 NEVER = float("-inf")
+BLOCK = 64
+"""Words of which one maximum is taken: a pass over all of them and a short search, where a search over all is several times as slow."""
 
 
 class Choice(NamedTuple):
@@ -29,19 +31,48 @@ class Choice(NamedTuple):
     """What decides who goes on and what is kept, where that is not the score."""
 
 
+@runtime_checkable
+class Choosing(Protocol):
+    """A model that finds the best continuations itself; its log-probabilities may be written to, and are all numbers or -inf."""
+
+    def choose(self, logp_BKV: Tensor, sum_BK: Tensor, /) -> Choice:
+        """As `best_candidates`."""
+        ...
+
+
 def best_tokens(logp_BKV: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` likeliest tokens of each hypothesis, likeliest first; of equal ones at the edge, the lower ids."""
     V = logp_BKV.shape[-1]
     if count == 1:
         return logp_BKV.max(-1, keepdim=True)  # documented to point at the first of equal ones
     if count < V:
-        value_BKM, token_BKM = logp_BKV.topk(count + 1)
+        value_BKM, token_BKM = likeliest(logp_BKV, count + 1)
         cut_BK = (value_BKM[..., -1] == value_BKM[..., -2]) & (value_BKM[..., -1] > NEVER)
         # Which of equal ones topk takes is arbitrary on a CPU. CUDA's scans upwards, and asking would wait for it.
         if logp_BKV.device.type != "cpu" or not bool(cut_BK.any()):
             return value_BKM[..., :count], token_BKM[..., :count]
     value_BKV, token_BKV = logp_BKV.sort(dim=-1, descending=True, stable=True)
     return value_BKV[..., :count], token_BKV[..., :count]
+
+
+def likeliest(logp_BKV: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """`topk`; over many words, only of the blocks of words that have the greatest maxima, for only they can hold any of the `count`.
+
+    Which of equal ones it takes is arbitrary, as with topk.
+    """
+    V = logp_BKV.shape[-1]
+    N = V // BLOCK
+    if 4 * count > N or logp_BKV.device.type != "cpu":
+        return logp_BKV.topk(count)
+    logp_BKNn = logp_BKV[..., : N * BLOCK].unflatten(-1, (N, BLOCK))
+    block_BKM = logp_BKNn.amax(-1).topk(count).indices
+    value_BKMn = logp_BKNn.gather(-2, block_BKM[..., None].expand(*block_BKM.shape, BLOCK))
+    value_BKX = torch.cat([value_BKMn.flatten(-2), logp_BKV[..., N * BLOCK :]], -1)  # and what is left of a last block
+    value_BKM, index_BKM = value_BKX.topk(count)
+    inside_BKM = index_BKM < count * BLOCK
+    first_BKM = block_BKM.gather(-1, (index_BKM // BLOCK).clamp(max=count - 1)) * BLOCK
+    token_BKM = torch.where(inside_BKM, first_BKM + index_BKM % BLOCK, index_BKM + N * BLOCK - count * BLOCK)
+    return value_BKM, token_BKM
 
 
 def best_candidates(logp_BKV: Tensor, sum_BK: Tensor) -> Choice:

@@ -88,20 +88,25 @@ class Constraints:
         self.prefix_BP = _rectangle(prefix, limit_B)
         self.prefix_top = max((max(ids, default=0) for ids in prefix), default=0)
 
-    def apply(self, logp_BKV: Tensor, token_BK: Tensor, step: int) -> Tensor:
-        """A copy where what may not follow `token_BK` (the `step`th; 0 is BOS) is -inf; nothing is renormalised."""
-        logp_BKV = logp_BKV.nan_to_num(nan=NEVER, posinf=NEVER, neginf=NEVER)
+    def apply(self, logp_BKV: Tensor, token_BK: Tensor, step: int, *, own: bool = False) -> Tensor:
+        """A copy where what may not follow `token_BK` (the `step`th; 0 is BOS) is -inf; nothing is renormalised.
+
+        `own`: no copy, for the log-probabilities are nobody else's and hold nothing that is no number.
+        """
+        if not own:
+            logp_BKV = logp_BKV.nan_to_num(nan=NEVER, posinf=NEVER, neginf=NEVER)
         logp_BKV[..., : BOS + 1] = NEVER  # PAD and BOS
         logp_BKV[..., UNK : UNK + 1] = NEVER  # it stands for what cannot be said
         if self.least_B is not None:
             logp_BKV[..., EOS : EOS + 1].masked_fill_((step < self.least_B)[:, None, None], NEVER)
-        remaining_BK = (self.limit_B[:, None] - step).clamp(min=1).expand_as(token_BK)
-        if self.rule is not None:
-            self.state, legal_BKV = self.rule.step(self.state, token_BK, remaining_BK)
-            ban(logp_BKV, legal_BKV)
-        if self.phrases is not None:
-            self.phrase_state, legal_BKV = self.phrases.step(self.phrase_state, token_BK, remaining_BK)
-            ban(logp_BKV, legal_BKV)
+        if self.rule is not None or self.phrases is not None:
+            remaining_BK = (self.limit_B[:, None] - step).clamp(min=1).expand_as(token_BK)
+            if self.rule is not None:
+                self.state, legal_BKV = self.rule.step(self.state, token_BK, remaining_BK)
+                ban(logp_BKV, legal_BKV)
+            if self.phrases is not None:
+                self.phrase_state, legal_BKV = self.phrases.step(self.phrase_state, token_BK, remaining_BK)
+                ban(logp_BKV, legal_BKV)
         if self.no_repeat and step:
             self.said_BKT = torch.cat([self.said_BKT, token_BK[..., None]], -1)
         if step >= self.prefix_BP.shape[1]:

@@ -75,6 +75,7 @@ class Hypotheses:
         self.slot_BK = torch.arange(beams, device=device).expand(B, beams)
         self.finished_BKE = torch.full((B, beams, len(FIELDS)), NEVER, dtype=exact, device=device)
         self.finished_BKE[..., KIND] = NONE
+        self.some_finished = False
         self.history: list[tuple[Tensor, Tensor, Tensor]] = []
         """Of each step: parent_BK, token_BK, logp_BK."""
 
@@ -87,25 +88,33 @@ class Hypotheses:
         total, parent, token, logp, stuck_BK, key = choice
         key = total if key is None else key
         leaving: list[Tensor] = []
-        ended_BC = (token == EOS) & (total > NEVER)
-        if self.front:
-            ended_BC[:, K:] = False
-        if _any(ended_BC):
-            score_BC = total / self.divisor(length)
-            if ending_BK is not None:
-                score_BC = score_BC + ending_BK.to(score_BC.dtype).gather(1, parent)
-            leaving.append(_entries("end", ended_BC, score_BC, before, parent, logp, key if self.keyed else score_BC))
+        ends_BC = token == EOS
+        some_end = _any(ends_BC)
+        if some_end:
+            ended_BC = ends_BC & (total > NEVER)
+            if self.front:
+                ended_BC[:, K:] = False
+            if _any(ended_BC):
+                score_BC = total / self.divisor(length)
+                if ending_BK is not None:
+                    score_BC = score_BC + ending_BK.to(score_BC.dtype).gather(1, parent)
+                keys_BC = key if self.keyed else score_BC
+                leaving.append(_entries("end", ended_BC, score_BC, before, parent, logp, keys_BC))
         if _any(stuck_BK):
             score_BK = self.sum_BK / self.divisor(before)
             keys_BK = self.key_BK if self.keyed else score_BK
             leaving.append(_entries("rule", stuck_BK, score_BK, before, self.slot_BK, None, keys_BK))
         counts_BK = None
-        if token.shape[1] > K:
+        if token.shape[1] > K and (some_end or self.groups > 1):
             order_BK = self._going_on(token)
             total, parent, token, logp, key = (x.gather(1, order_BK) for x in (total, parent, token, logp, key))
             counts_BK = order_BK < K
-        dead_BK = token == EOS
-        self.sum_BK, self.key_BK = total.masked_fill(dead_BK, NEVER), key.masked_fill(dead_BK, NEVER)
+        elif token.shape[1] > K:
+            total, parent, token, logp, key = (x[:, :K] for x in (total, parent, token, logp, key))
+        if some_end:
+            dead_BK = token == EOS
+            total, key = total.masked_fill(dead_BK, NEVER), key.masked_fill(dead_BK, NEVER)
+        self.sum_BK, self.key_BK = total, key
         # Rules and models read the tokens of dead hypotheses too: let it be one that they know from shorter rows.
         self.token_BK = token.masked_fill(self.sum_BK == NEVER, PAD)
         self.history.append((parent, self.token_BK, logp))
@@ -129,6 +138,7 @@ class Hypotheses:
 
     def _finish(self, leaving: Sequence[Tensor]) -> None:
         """Keep the K best by finish, then score, then who came first; or by key alone."""
+        self.some_finished = True
         all_BCE = torch.cat([self.finished_BKE, *leaving], 1)
         order_BC = all_BCE[..., KEY].sort(dim=-1, descending=True, stable=True).indices
         if not (self.keyed or self.front):
@@ -144,7 +154,7 @@ class Hypotheses:
         Keys never rise either, and have no divisor. Groups may find the same answer, so there all K have to be certain.
         """
         best_B = self.key_BK.amax(1)
-        if not early_stop:
+        if not early_stop or not self.some_finished:
             return best_B == NEVER
         whole = self.keyed or self.groups > 1
         hope_B = best_B

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from core.data.batch import Batch
-from core.decode.candidates import best_candidates, grouped_candidates
+from core.decode.candidates import Choosing, best_candidates, grouped_candidates
 from core.decode.config import SearchConfig
 from core.decode.constraints import Constraints
 from core.decode.coverage import Covering
@@ -101,11 +101,12 @@ def search(
 
     memory = model.encode(batch) if memory is None else memory
     state = model.start(memory, K)
+    choose = model.choose if isinstance(model, Choosing) else None
     rows = list(range(batch.size))
     found: dict[int, list[Found]] = {}
     for step in range(max(hypotheses.lengths)):
         logp_BKV, state = model.step(hypotheses.token_BK, memory, state)
-        logp_BKV = constraints.apply(logp_BKV, hypotheses.token_BK, step)
+        logp_BKV = constraints.apply(logp_BKV, hypotheses.token_BK, step, own=choose is not None)
         if sampling:
             if step % BLOCK == 0:
                 fresh = uniforms(seed, [batch.index[row] for row in rows], K, step // BLOCK)
@@ -118,7 +119,7 @@ def search(
         elif cfg.groups > 1:
             choice = grouped_candidates(logp_BKV, hypotheses.sum_BK, cfg.groups, cfg.group_penalty)
         else:
-            choice = best_candidates(logp_BKV, hypotheses.sum_BK)
+            choice = (choose or best_candidates)(logp_BKV, hypotheses.sum_BK)
             if K > 1:
                 choice = constraints.candidates(choice, logp_BKV, hypotheses.sum_BK)
         ending_BK = model.ending(memory, state) if isinstance(model, Covering) else None

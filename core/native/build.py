@@ -18,7 +18,7 @@ from pathlib import Path
 from core.data.cache import default_cache
 
 HERE = Path(__file__).parent
-SOURCES = ("decoder.cpp", "linear.hpp")
+SOURCES = ("decoder.cpp", "candidates.hpp", "encoder.hpp", "blocks.hpp", "linear.hpp")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 
@@ -29,7 +29,7 @@ class CannotBuild(Exception):
 
 @cache
 def library() -> ctypes.CDLL:
-    """The functions of decoder.cpp. Raises CannotBuild."""
+    """The functions of decoder.cpp and what it includes. Raises CannotBuild."""
     compiler = next((path for name in COMPILERS if (path := shutil.which(name))), None)
     if compiler is None:
         raise CannotBuild(f"there is no C++ compiler ({', '.join(COMPILERS)})")

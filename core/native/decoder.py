@@ -7,7 +7,6 @@ state that somebody has gone on from gets a buffer of its own when it is gone on
 
 from __future__ import annotations
 
-import copy
 import ctypes
 import threading
 from collections.abc import Iterable
@@ -16,19 +15,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from core.decode.candidates import Choice, best_candidates
 from core.model.seq2seq import Seq2Seq
 from core.model.state import Memory, State
-from core.model.transformer import TransformerDecoder
+from core.model.transformer import TransformerDecoder, TransformerEncoder
 from core.native.build import CannotBuild, library
-from core.native.packed import (
-    DecoderShape,
-    LayerMaps,
-    LinearMap,
-    Packer,
-    Precision,
-    QuantisedRows,
-    StepOf,
-)
+from core.native.encoder import NativeEncoder, NativeLinear, Scratch, knows, shape_of, widest
+from core.native.packed import LinearMap, Packer, Precision, QuantisedRows, StepOf
 from core.nn.embedding import embed
 from core.nn.layout import Layout
 from core.nn.loss import FIRST
@@ -41,7 +34,6 @@ from core.nn.transformer import DecoderBlock, Looks
 
 ROOM = 32
 """Steps that a new buffer has room for."""
-ACTIVATIONS = ("relu", "gelu", "swiglu")
 
 
 def native(model: Seq2Seq, precision: Precision = "float32") -> Seq2Seq:
@@ -49,12 +41,44 @@ def native(model: Seq2Seq, precision: Precision = "float32") -> Seq2Seq:
     if reason := refusal(model):
         raise CannotBuild(reason)
     functions = library()
-    made = copy.copy(model)
+    plain = type(model.head) is Head
+    kind = ChoosingSeq2Seq if plain else Seq2Seq
+    made = kind.__new__(kind)
+    made.__dict__.update(model.__dict__)
     made._modules = dict(model._modules)  # pyright: ignore[reportPrivateUsage]
+    if knows(model.encoder):
+        made.encoder = NativeEncoder(cast(TransformerEncoder, model.encoder), functions, precision)
     made.decoder = NativeDecoder(cast(TransformerDecoder, model.decoder), functions, precision)
-    if type(model.head) is Head:
+    if plain:
         made.head = NativeHead(model.head, functions, precision)
     return made
+
+
+class ChoosingSeq2Seq(Seq2Seq):
+    """One whose log-probabilities are nobody else's and hold nothing that is no number, and that chooses among them itself."""
+
+    def choose(self, logp_BKV: Tensor, sum_BK: Tensor) -> Choice:
+        """As `best_candidates`, which this is in C++."""
+        if logp_BKV.dtype != torch.float32 or sum_BK.dtype != torch.float64 or not logp_BKV.is_contiguous():
+            return best_candidates(logp_BKV, sum_BK)
+        return candidates(logp_BKV, sum_BK.contiguous())
+
+
+def candidates(logp_BKV: Tensor, sum_BK: Tensor) -> Choice:
+    """Of candidates.hpp."""
+    B, K, V = logp_BKV.shape
+    each = min(2 * K, V) if K > 1 else 1
+    C = min(2 * K, K * each) if K > 1 else 1
+    total_BC, logp_BC = sum_BK.new_empty((2, B, C))
+    parent_BC, token_BC = torch.empty((2, B, C), dtype=torch.int64)
+    stuck_BK = torch.empty((B, K), dtype=torch.bool)
+    library().best_candidates(
+        ctypes.c_void_p(logp_BKV.data_ptr()),
+        ctypes.c_void_p(sum_BK.data_ptr()),
+        *(ctypes.c_int64(n) for n in (B, K, V, each, C)),
+        *(ctypes.c_void_p(x.data_ptr()) for x in (total_BC, parent_BC, token_BC, logp_BC, stuck_BK)),
+    )
+    return Choice(total_BC, parent_BC, token_BC, logp_BC, stuck_BK)
 
 
 def refusal(model: Seq2Seq) -> str:
@@ -81,36 +105,20 @@ class NativeDecoder(nn.Module):
         first = blocks[0]
         heads, groups, _ = first.attention.heads
         self.function = functions.decoder_step
-        self.maps = [block.cross.memory for block in blocks]
         self.places = decoder.places
         self.layers, self.width = len(blocks), decoder.places.width
         self.token = 2 * groups * first.attention.size
         packer = Packer(precision)
-        layers = (LayerMaps * len(blocks))(*(_layer(block, packer) for block in blocks))
-        norm = first.attention_norm
-        inner = first.feed_forward.output.in_features
-        self.shape = DecoderShape(
-            len(blocks),
-            self.width,
-            heads,
-            groups,
-            inner,
-            isinstance(norm, nn.RMSNorm),
-            first.pre,
-            ACTIVATIONS.index(first.feed_forward.activation),
-            self.places.kind == "rotary",
-            float(cast(nn.LayerNorm, norm).eps or 0.0),
-            layers,
-            packer.norm(decoder.norm),
-        )
-        self.most = max(self.width + self.token, first.feed_forward.inner.out_features, inner)
+        self.maps = [NativeLinear(block.cross.memory, functions, packer) for block in blocks]
+        self.shape = shape_of(blocks, decoder.norm, decoder.places, packer)
+        self.most = widest(blocks)
         self.packer, self.heads, self.size = packer, heads, first.attention.size
         self.tables = tables(self.places, 64)
-        self.scratch = threading.local()
+        self.scratch = Scratch()
 
     def cache(self, memory_BSD: Tensor, layout: Layout) -> dict[str, Tensor]:
         """Each layer's keys and values of the memory, side by side."""
-        made = {f"{n}.both": one(memory_BSD).contiguous() for n, one in enumerate(self.maps)}
+        made = {f"{n}.both": one(memory_BSD) for n, one in enumerate(self.maps)}
         return made | {"lengths": layout.lengths.to(torch.int32)}
 
     def start(self, memory: Memory, beams: int) -> State:
@@ -178,23 +186,7 @@ class NativeDecoder(nn.Module):
         return {**state, "ancestor": ancestor_BKT.gather(1, index_BKT)}
 
     def _scratch(self, rows: int, longest: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Kept from step to step, of each thread its own."""
-        need = (3 * rows * self.most + self.heads * longest, rows * (self.most + 3), rows)
-        held: list[Tensor] = getattr(self.scratch, "held", [])
-        if not held or any(len(x) < n for x, n in zip(held, need, strict=True)):
-            dtypes = (torch.float32, torch.uint8, torch.float32)
-            held = [torch.empty(2 * n, dtype=dtype) for n, dtype in zip(need, dtypes, strict=True)]
-            self.scratch.held = held
-        return held[0], held[1], held[2]
-
-
-def _layer(block: DecoderBlock, packer: Packer) -> LayerMaps:
-    parts = (
-        *(block.attention.input, block.attention.output, block.cross.query, block.cross.output),
-        *(block.feed_forward.inner, block.feed_forward.output),
-    )
-    norms = (block.attention_norm, block.cross_norm, block.feed_forward_norm)
-    return LayerMaps(*(packer.linear(one.weight, one.bias) for one in parts), *(packer.norm(one) for one in norms))
+        return self.scratch(3 * rows * self.most + self.heads * longest, rows * (self.most + 3), rows)
 
 
 def roomy(state: State, beams: int, said: int) -> State:

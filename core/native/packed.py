@@ -75,6 +75,17 @@ class StepOf(ctypes.Structure):
     ]
 
 
+class ReadingOf(ctypes.Structure):
+    """`Reading` there."""
+
+    _fields_ = [
+        ("batch", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("begin", "x", "cosine", "sine", "scratch")),
+        *((name, ctypes.c_int64) for name in ("most", "group")),
+        ("quantised", QuantisedRows),
+    ]
+
+
 class Packer:
     """Packs, and keeps what was packed alive: structs hold addresses only."""
 
@@ -94,7 +105,7 @@ class Packer:
         column_sum = self.keep(nn.functional.pad(quantised_OI.sum(1, dtype=torch.int32), (0, rows)))
         return LinearMap(self.keep(as_quads(quantised_OI)), scale, column_sum, bias, I, O, 1)
 
-    def norm(self, norm: nn.Module) -> NormWeights:
+    def norm(self, norm: nn.Module | None) -> NormWeights:
         """One norm; nothing where it is none."""
         if not isinstance(norm, (nn.LayerNorm, nn.RMSNorm)):
             return NormWeights(None, None)

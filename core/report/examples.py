@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from html import escape
 from typing import Any
 
+from core.data.split import hashed_share
 from core.record import Prediction
 from core.report.links import linked
 from core.report.words import Aligned
@@ -32,7 +33,7 @@ def as_text(value: Any, most: int = LONGEST) -> str:
 
 
 def choose(predictions: Sequence[Prediction], scores: Sequence[float], each: int = 3) -> dict[str, list[int]]:
-    """Rows by name; the first metric orders them, then how sure the model was. No row stands twice."""
+    """Rows by name; the first metric orders them, then how sure the model was. No row stands twice; chance is a hash of the keys."""
 
     def sure(row: int) -> float:
         best = predictions[row].hypotheses[:1]
@@ -41,12 +42,13 @@ def choose(predictions: Sequence[Prediction], scores: Sequence[float], each: int
     order = sorted(range(len(predictions)), key=lambda row: (-scores[row], -sure(row), row))
     middle = max(0, (len(order) - each) // 2)
     found = {"Best": order[:each], "Worst": order[::-1][:each], "Median": order[middle : middle + each]}
-    every = max(1, len(predictions) // (2 * each))
-    found["Taken evenly"] = list(range(0, len(predictions), every))
+    found["At random"] = sorted(
+        range(len(predictions)), key=lambda row: (hashed_share(predictions[row].record.key), row)
+    )
     seen: set[int] = set()
     for name, rows in found.items():
         found[name] = [row for row in rows if row not in seen and not seen.add(row)][:each]
-    return {name: found[name] for name in ("Best", "Median", "Worst", "Taken evenly") if found[name]}
+    return {name: found[name] for name in ("Best", "Median", "Worst", "At random") if found[name]}
 
 
 Present = Callable[[Prediction], str] | None

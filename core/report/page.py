@@ -43,7 +43,7 @@ details { margin: .6rem 0 } summary { cursor: pointer; font-weight: 600; overflo
 .example { background: var(--card); border-radius: .5rem; padding: .7rem .9rem; min-width: 0; overflow-x: auto }
 .example h3 { margin: 0 0 .4rem; font-size: .92rem; color: var(--faint); font-weight: 500; overflow-wrap: anywhere }
 .example dl { display: grid; grid-template-columns: fit-content(11rem) minmax(0, 1fr); gap: .2rem .9rem; margin: 0 }
-.example dt { color: var(--faint); overflow-wrap: anywhere; min-width: 4.6rem }
+.example dt { color: var(--faint); overflow-wrap: anywhere; min-width: 5rem }
 .example dd { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0 }
 .links { overflow-x: auto; margin: 0 0 .5rem } .links svg { display: block; height: auto }
 .domain h2 { border: 0; padding: 0; margin: 0; font-size: .95rem; font-weight: 500 } .domain section { border: 0; padding: 0 }
@@ -88,7 +88,8 @@ def text(words: str, kind: str = "") -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Numbers stand to the right."""
     numeric = [
-        bool(rows) and all(is_number(row[column]) for row in rows if row[column] != "") for column in range(len(head))
+        bool(rows) and all(is_number(row[column]) for row in rows if row[column] not in ("", "–"))
+        for column in range(len(head))
     ]
 
     def cells(row: Sequence[object], tag: str) -> str:

@@ -23,6 +23,8 @@ MANY, ROOM = 70, 1000
 LONGEST_LABEL = 18
 LETTER = 7.6
 """Pixels of a letter of a title, on average."""
+DIGIT = 6.6
+"""Of a tick."""
 
 
 def svg(chart: Chart | HeatMap, *, alone: bool = False) -> str:
@@ -36,7 +38,7 @@ def svg(chart: Chart | HeatMap, *, alone: bool = False) -> str:
     body = [*axes(chart), *marks(chart)]
     if len(names) > 1:
         body += [
-            f'<g transform="translate({LEFT + room * (n % across)},{HEIGHT + 12 + 18 * (n // across)})">'
+            f'<g transform="translate({left_of(chart) + room * (n % across):g},{HEIGHT + 12 + 18 * (n // across)})">'
             f'<line x2="18" y1="-4" y2="-4" stroke="{colour}" stroke-width="3"{dash}/>'
             f'<text x="24">{escape(shortened(name, most))}</text></g>'
             for n, (name, colour, dash) in enumerate(names)
@@ -86,25 +88,32 @@ def place(value: float, ends: tuple[float, float], begin: float, end: float) -> 
     return begin + (value - ends[0]) / (ends[1] - ends[0]) * (end - begin)
 
 
+def left_of(chart: Chart) -> float:
+    """Pixels beside the plot: the title of the axis and the longest tick stand there."""
+    longest = max((len(said(value)) for value in ticks(*scales(chart)[1])), default=0)
+    return max(LEFT, round(30 + DIGIT * longest))
+
+
 def axes(chart: Chart) -> list[str]:
     """Grid, ticks and what they count."""
     across, up = scales(chart)
+    left = left_of(chart)
     lines: list[str] = []
     for value in ticks(*up):
         y = place(value, up, HEIGHT - BOTTOM, TOP)
         lines.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor" opacity=".15"/>'
+            f'<line x1="{left:g}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor" opacity=".15"/>'
         )
-        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" opacity=".75">{said(value)}</text>')
+        lines.append(f'<text x="{left - 6:g}" y="{y + 4:.1f}" text-anchor="end" opacity=".75">{said(value)}</text>')
     for value, words in chart.x_ticks or [(value, said(value)) for value in ticks(*across, most=8)]:
-        x = place(value, across, LEFT, WIDTH - RIGHT)
+        x = place(value, across, left, WIDTH - RIGHT)
         lines.append(
             f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle" opacity=".75">{escape(words)}</text>'
         )
     middle = (TOP + HEIGHT - BOTTOM) / 2
     lines += [
-        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}" stroke="currentColor" opacity=".6"/>',
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 12}" text-anchor="middle">{escape(chart.x)}</text>',
+        f'<line x1="{left:g}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}" stroke="currentColor" opacity=".6"/>',
+        f'<text x="{(left + WIDTH - RIGHT) / 2}" y="{HEIGHT - 12}" text-anchor="middle">{escape(chart.x)}</text>',
         f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">{escape(chart.y)}</text>',
     ]
     return lines
@@ -113,16 +122,17 @@ def axes(chart: Chart) -> list[str]:
 def marks(chart: Chart) -> list[str]:
     """The values."""
     across, up = scales(chart)
+    left = left_of(chart)
     drawn: list[str] = []
     floor = place(max(0.0, up[0]), up, HEIGHT - BOTTOM, TOP)
     for one, (_, colour, dash) in zip(chart.series, legend(chart), strict=True):
         points = [
-            (place(x, across, LEFT, WIDTH - RIGHT), place(y, up, HEIGHT - BOTTOM, TOP))
+            (place(x, across, left, WIDTH - RIGHT), place(y, up, HEIGHT - BOTTOM, TOP))
             for x, y in zip(one.x, one.y, strict=True)
             if np.isfinite(x) and np.isfinite(y)
         ]
         if chart.kind == "bars" and not one.dashed:
-            wide = max(1.0, 0.9 * (WIDTH - LEFT - RIGHT) / max(len(one.x), 1)) if len(one.x) > 1 else 90.0
+            wide = max(1.0, 0.9 * (WIDTH - left - RIGHT) / max(len(one.x), 1)) if len(one.x) > 1 else 90.0
             drawn += [
                 f'<rect x="{x - wide / 2:.1f}" y="{min(y, floor):.1f}" width="{wide:.1f}" height="{abs(floor - y):.1f}" fill="{colour}"/>'
                 for x, y in points

@@ -27,6 +27,32 @@ class Stopped(Exception):
     """A signal asked to end between two batches."""
 
 
+@dataclass(slots=True)
+class Share:
+    """Of a bar: records that a task solves together. It moves with the first of their searches; the last is for what comes after."""
+
+    records: int
+    progress: Callable[[int], None]
+    moved: int = 0
+
+    def of_search(self, total: int) -> Callable[[int], None]:
+        """To be told how many more of `total` are found."""
+        found = 0
+
+        def advance(more: int) -> None:
+            nonlocal found
+            found += more
+            self.up_to(min(self.records * found // max(total, 1), self.records - 1))
+
+        return advance
+
+    def up_to(self, place: int) -> None:
+        """Never back."""
+        if place > self.moved:
+            self.progress(place - self.moved)
+            self.moved = place
+
+
 @dataclass(frozen=True, slots=True)
 class Answerer:
     """A model with all that it needs to answer."""
@@ -53,13 +79,18 @@ class Answerer:
         solved: list[Prediction] = []
         for begin in range(0, len(asked), TOGETHER):
             part = asked[begin : begin + TOGETHER]
-            found = self.task.solve(self.config.task, self.codecs, self.search, part)
+            share = Share(len(part), progress)
+            found = self.task.solve(self.config.task, self.codecs, partial(self.search_for, share), part)
             if len(found) != len(part):
                 raise ValueError(f"{self.task.name}: solve gave {len(found)} predictions for {len(part)} records")
             solved.extend(found)
-            progress(len(part))
+            share.up_to(len(part))
         rest = iter(solved)
         return [Prediction(record, (BLANK,)) if is_blank(record) else next(rest) for record in records]
+
+    def search_for(self, share: Share, records: Sequence[Record]) -> list[Prediction]:
+        """A search that a task solves records by."""
+        return self.search(records, share.of_search(len(records)))
 
     def search(
         self,

@@ -21,6 +21,7 @@ from core.run.progress import progress_bar
 from core.run.reranking import judges
 from core.run.robustness import Withstood, noise_table, withstand
 from core.run.scoring import GIVEN, Floor, Score, bin_table, by_bin, floors, score, table
+from core.run.seen import NAME, seen_in
 from core.run.stored import load_run, others_of, stored_config
 from core.run.varying import noises_of
 from core.settings import RunConfig
@@ -50,9 +51,11 @@ class System:
 def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     """Print the table, and write the result where asked."""
     split: Split = "test" if arguments.split == "test" else "dev"
-    if arguments.by is not None and arguments.by not in task.bins:
-        choices = ", ".join(task.bins) or "nothing: this task has no breakdown"
+    if arguments.by is not None and arguments.by not in (*task.bins, NAME):
+        choices = ", ".join((*task.bins, NAME))
         raise ConfigError(f"--by {arguments.by}: {task.name} can be broken down by {choices}")
+    if arguments.by == NAME and NAME not in task.bins and arguments.data is not None:
+        raise ConfigError(f"--by {NAME}: the training data are not told by --data; evaluate on the run's own split")
     if arguments.json is not None and not arguments.json.parent.is_dir():
         raise ConfigError(f"--json {arguments.json}: no such folder {arguments.json.parent}")
     if arguments.json is not None and arguments.json.is_dir():
@@ -82,7 +85,10 @@ def evaluate(task: Task[Any], arguments: EvaluateArguments) -> int:
     if system.answer is not None and noises:
         withstood = withstand(system.answer, predictions, scores, noises, arguments.noise_seed)
         print(noise_table(scores, withstood, arguments.noise_seed))
-    bins = {name: by_bin(bin_of, predictions, scores, trivial) for name, bin_of in task.bins.items()}
+    bin_of = dict(task.bins)
+    if arguments.by == NAME and NAME not in bin_of:
+        bin_of[NAME] = seen_in(read_split(task, cfg, "train").records)
+    bins = {name: by_bin(one, predictions, scores, trivial) for name, one in bin_of.items()}
     if arguments.by is not None:
         print(bin_table(arguments.by, bins[arguments.by]))
     permitted = measured_precision(system, scores)

@@ -6,17 +6,15 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from core.codec.types import Codecs, Featurizer, as_encoded
 from core.data.examples import Examples
 from core.errors import ConfigError
-from core.record import Prediction, Record
+from core.record import Prediction
 from core.report.attended import attention_section, entropy_section
 from core.report.attention import attend_to
 from core.report.charts import Chart, HeatMap
@@ -43,6 +41,7 @@ from core.run.beams import beams
 from core.run.confidence import keep_temperature
 from core.run.evaluation import with_targets
 from core.run.folder import RunFolder, existing_run, read_json, write_text
+from core.run.lengths import MEASURED, length_bin, lengths_of, unit_of
 from core.run.measuring import ATTENDED, attentions, calibrated, exposed, judgings, own_tokens, tried
 from core.run.prepared import read_split
 from core.run.progress import progress_bar
@@ -55,8 +54,6 @@ from core.task import OfOne, Task
 if TYPE_CHECKING:
     from core.looking import ReportArguments
 
-MEASURED = 2000
-"""Records of a split whose lengths are taken; of sound and the like a tenth."""
 MOST_BYTES = 3_500_000
 """Of all examples together: the page stays below 5 MB."""
 ZEROS = re.compile(r"\b0+(?=\d)")
@@ -109,9 +106,15 @@ def report(task: Task[Any], arguments: ReportArguments) -> int:
     if task.cost is not None:
         decoding += f" ({task.cost(predictions, seconds)})"
     metrics, skipped = task.metrics(run.config.task), dict[str, str]()
-    scores = score(predictions, metrics, skipped=skipped)
-    trivial = floors(task.baselines, train, predictions, metrics, scores) if task.baselines else {}
-    lengths = {"train": lengths_of(train, run.codecs), arguments.split: lengths_of(found.records, run.codecs)}
+    with progress_bar(4, "scores") as advance:
+        scores = score(predictions, metrics, skipped=skipped)
+        advance(1)
+        trivial = floors(task.baselines, train, predictions, metrics, scores) if task.baselines else {}
+        advance(1)
+        lengths = {"train": lengths_of(train, run.codecs)}
+        advance(1)
+        lengths[arguments.split] = lengths_of(found.records, run.codecs)
+        advance(1)
     seen = Seen(
         task,
         run.config,
@@ -194,9 +197,12 @@ def write(seen: Seen, sections: Sequence[Section], output: Path) -> None:
 def pictures(made: Sequence[Chart | HeatMap], folder: Path) -> str:
     """Why there are no PNG, or nothing."""
     without = ""
-    for one in made:
-        write_text(folder / f"{one.name}.svg", svg(one, alone=True) + "\n")
-        if not without:
+    with progress_bar(len(made), "pictures") as advance:
+        for one in made:
+            write_text(folder / f"{one.name}.svg", svg(one, alone=True) + "\n")
+            advance(1)
+            if without:
+                continue
             try:
                 with warnings.catch_warnings(action="ignore", category=UserWarning):  # letters that its font lacks
                     figure(one).savefig(folder / f"{one.name}.png", dpi=110, metadata={"Software": None})
@@ -271,7 +277,7 @@ def built_in(task: Task[Any]) -> Any | None:
 
 
 def examples(seen: Seen, run: StoredRun | None) -> Section:
-    """Best, median, worst, and some taken evenly, by the first metric."""
+    """Best, median and worst by the first metric, and some at random."""
     first = next(iter(seen.scores.values()))
     own = alone(first)
     ordered = own if first.metric.higher_is_better else [-value for value in own]
@@ -366,32 +372,7 @@ def errors(seen: Seen) -> Section:
     return errors_section(bins, first, said)
 
 
-def length_bin(predictions: Sequence[Prediction], sizes: Sequence[int]) -> Callable[[Record], str]:
-    """Quarters of the records, by these lengths; names that sort as numbers do."""
-    size = {one.record.key: length for one, length in zip(predictions, sizes, strict=True)}
-    edges = sorted({int(x) for x in np.quantile(sizes, (0.25, 0.5, 0.75)).tolist()})
-    digits = len(str(max(sizes)))
-    ends = zip([0, *(edge + 1 for edge in edges)], [*edges, max(sizes)], strict=True)
-    names = [f"{low:0{digits}}-{high:0{digits}}" for low, high in ends]
-    return lambda record: names[sum(size[record.key] > edge for edge in edges)]
-
-
 def cost(seen: Seen) -> Section:
     """What it took."""
     result = read_json(seen.folder.metrics) if seen.folder.metrics.is_file() else None
     return cost_section(result, read_json(seen.folder.facts), read_log(seen.folder.log), seen.decoding)
-
-
-def unit_of(codecs: Codecs) -> str:
-    """What the length of a source counts."""
-    return "frames" if isinstance(codecs.source, Featurizer) else "tokens"
-
-
-def lengths_of(records: Sequence[Record], codecs: Codecs) -> dict[str, list[int]]:
-    """In tokens or frames, of some records."""
-    most = MEASURED // 10 if isinstance(codecs.source, Featurizer) else MEASURED
-    some = watched_records(records, most)
-    return {
-        "source": [len(as_encoded(codecs.source.encode(one.source)).values) for one in some],
-        "target": [len(codecs.target.encode(one.target)) for one in some if one.target is not None],
-    }

@@ -17,6 +17,7 @@ from string import ascii_letters, digits, punctuation
 from typing import Any, ClassVar, Self
 
 from core.codec.types import SPECIALS, Codecs
+from core.codec.words import WordTokenizer
 from core.record import Record
 from tasks.code_synthesis.config import CodeConfig
 
@@ -207,5 +208,8 @@ def clean(text: str) -> str:
 def codecs(cfg: CodeConfig, train: Iterable[Record]) -> Codecs:
     """Shared, so that names, strings and numbers can be copied."""
     texts = [text for record in train for text in (record.source, *record.references)]
+    if cfg.tokens == "words":
+        words = WordTokenizer.fit(texts, most=cfg.vocabulary - len(SPECIALS))
+        return Codecs(source=words, target=words)
     shared = CodeTokenizer.fit(texts, cfg.vocabulary)
     return Codecs(source=shared, target=shared)

@@ -20,6 +20,9 @@ class CodeConfig:
     """Rewrite Python targets in canonical form (`ast.unparse`), which is what the decoding rule writes."""
     rule: bool = True
     """Only outputs that parse (python, python-line)."""
+    tokens: Literal["code", "words"] = "code"
+    """`code`: words, signs and digits, cut as in program text; `words`: what stands between spaces is one token, for data that is cut
+    into tokens already (SCAN, COGS, NL-RX). Not for Python, where white space means something."""
     vocabulary: AtLeast1 = 1500
     """At most so many pieces of text, shared by instructions and code."""
     split: Literal["program", "depth"] = "program"
@@ -47,5 +50,7 @@ class CodeConfig:
             raise Impossible("vocabulary", f"{self.vocabulary} is not between 300 and 65000")
         if not self.pass_at or min(self.pass_at) < 1 or len(set(self.pass_at)) < len(self.pass_at):
             raise Impossible("pass_at", f"{list(self.pass_at)}: different whole numbers from 1 on are right")
+        if self.tokens == "words" and self.language in ("python", "python-line"):
+            raise Impossible("tokens", f"words lose the white space that task.language = {self.language!r} is made of")
         if self.database and self.language != "sql":
             raise Impossible("database", f"only SQL is run in a database, and task.language is {self.language!r}")

@@ -19,8 +19,9 @@ LEGEND = "Each answer with what came of its tests: the given examples, then thos
 STYLE = """
 pre { margin: .4rem 0; padding: .5rem .7rem; overflow-x: auto; font: .88em/1.45 ui-monospace, Menlo, Consolas, monospace;
   border-left: 3px solid var(--line) }
-pre .k { color: #a04fc4; font-weight: 600 } pre .s { color: var(--good) } pre .n { color: #d9622b }
-pre .c { color: var(--faint); font-style: italic } pre .b { color: #2f6fde }
+pre .k { color: light-dark(#8e3fb5, #cf95ec); font-weight: 600 } pre .s { color: var(--good) }
+pre .n { color: light-dark(#b34a14, #f0935f) } pre .c { color: var(--faint); font-style: italic }
+pre .b { color: light-dark(#2459c4, #8ab4ff) }
 p.request { margin: 0 0 .3rem; font-weight: 500 } p.none { color: var(--faint); font-size: .92em }
 table.tests { font-size: .85em; margin: .3rem 0 } table.tests td { padding: .1rem .7rem .1rem 0; overflow-wrap: anywhere }
 td.passed { color: var(--good); font-weight: 600 } td.failed { color: var(--bad); font-weight: 600 }

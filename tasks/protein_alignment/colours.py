@@ -21,6 +21,10 @@ CLASSES = {
     "proline": ("P", "#c0c000"),
 }
 """The classes and hues of Clustal X (Larkin et al., 2007), histidine among the aromatic ones."""
+DARK = (30, 33, 39)
+"""The ground of a page that is dark."""
+EVEN = 0.157
+"""The luminance on which black letters and light ones read equally well."""
 CLASS_OF = {letter: name for name, (letters, _) in CLASSES.items() for letter in letters}
 
 
@@ -38,6 +42,19 @@ def strengths(rows: Sequence[str]) -> list[dict[str, float]]:
         agreed = {name: share for name, share in shares.items() if share >= 0.5 and counts[name] > 1}
         found.append({name: 0.35 + 0.65 * (2 * share - 1) for name, share in agreed.items()})
     return found
+
+
+def reads_black(name: str, much: float) -> bool:
+    """Whether letters on this colour are better black even on a dark page; on a light one they are dark anyway."""
+    hue = bytes.fromhex(CLASSES[name][1][1:])
+    mixed = (much * own + (1 - much) * ground for own, ground in zip(hue, DARK, strict=True))
+    return luminance(tuple(mixed)) > EVEN
+
+
+def luminance(colour: Sequence[float]) -> float:
+    """From 0, black, to 1, white, as WCAG 2 has it; red, green and blue go to 255."""
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in (one / 255 for one in colour)]
+    return sum(share * one for share, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def conservation(rows: Sequence[str]) -> list[float]:

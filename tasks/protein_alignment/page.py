@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from core.record import Hypothesis, Prediction
 from tasks.protein_alignment.alignment import GAP, GAPS, fault, identity, rows_of, spelled
-from tasks.protein_alignment.colours import CLASSES, class_of, conservation, strengths
+from tasks.protein_alignment.colours import CLASSES, class_of, conservation, reads_black, strengths
 from tasks.protein_alignment.writing import confidence, names_of
 
 WIDTH = 60
@@ -29,11 +29,12 @@ td.last { width: auto; padding-left: .8em; color: var(--faint); text-align: righ
 td.gap { color: var(--faint) } tr.bars td { height: 1.3em; vertical-align: bottom; padding-top: 3px }
 tr.bars i { display: block; background: var(--bar); width: 80%; margin: 0 auto } tr.sure i { background: #3a8f5c }
 tr.bars td.name { color: var(--faint); font-size: 11px } .key span { padding: 0 .45em; margin-right: .5em }
-.error { color: #b00 }
+.error { color: var(--bad, #b00) }
 """
     + "\n".join(f".{name} {{ --hue: {hue} }}" for name, (_, hue) in CLASSES.items())
     + """
 td[class] { background: color-mix(in srgb, var(--hue, transparent) var(--much, 0%), transparent) }
+td.black { color: #000 }
 .key span { background: var(--hue) ; color: #000 }
 """
 )
@@ -128,7 +129,8 @@ def cell(residue: str, much: dict[str, float]) -> str:
     name = class_of(residue)
     if name not in much:
         return f'<td class="gap">{residue}</td>' if residue == GAP else f"<td>{residue}</td>"
-    return f'<td class="{name}" style="--much:{round(100 * much[name])}%">{residue}</td>'
+    letter = " black" if reads_black(name, much[name]) else ""
+    return f'<td class="{name}{letter}" style="--much:{round(100 * much[name])}%">{residue}</td>'
 
 
 def present(prediction: Prediction) -> str:

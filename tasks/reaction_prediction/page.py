@@ -23,9 +23,9 @@ table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; vertical-align: middle; padding: .3em .7em; border-top: 1px solid #8884; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; width: 6em; }
 td.end, th.end { width: 4em; }
-td svg { max-width: 100%; height: auto; display: block; background: #fff; }
+td svg { max-width: 100%; height: auto; display: block; background: #fff; border-radius: .3rem; }
 code { font-size: .85em; overflow-wrap: anywhere; }
-.warning { color: #c44; } .met { color: #2c9c69; font-weight: 600; }
+.warning { color: var(--bad, #b3352b); } .met { color: var(--good, #1d7f4e); font-weight: 600; }
 """
 HEAD = f"""<!DOCTYPE html>
 <html lang="en">

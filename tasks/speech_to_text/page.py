@@ -30,7 +30,9 @@ LEGEND = (
     "underlined: not in the reference; dotted: missing."
 )
 """Above a report's examples."""
-STYLE = "svg { width: 100%; height: auto; max-width: 44rem; display: block } p.none { color: var(--faint) }"
+STYLE = """svg { width: 100%; height: auto; max-width: 44rem; display: block } p.none { color: var(--faint) }
+@media (max-width: 40rem) { svg text { font-size: 15px } }
+"""
 
 
 def present(prediction: Prediction) -> str:

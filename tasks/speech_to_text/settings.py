@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from core.codec.subword import SubwordKind
-from core.config import AtLeast0, Impossible, NotNegative, Positive, Share, config
+from core.config import AtLeast0, AtLeast1, Impossible, NotNegative, Positive, Share, config
 
 SLOWEST, FASTEST = 0.5, 2.0
 
@@ -47,6 +47,10 @@ class SpeechConfig:
     """The longest of them, in seconds."""
     concatenated: Share = 0.0
     """Share of training utterances behind which another one is put, drawn at random."""
+    concatenated_most: AtLeast1 = 1
+    """At most so many others are put there, each number from 1 on as often."""
+    concatenated_voice: Literal["any", "same"] = "any"
+    """Whose: of anyone, or of the speaker of the first, where `meta.speaker` says who that is."""
     noise: Share = 0.0
     """Share of training utterances to which stationary noise is added, 0 to 30 dB below the speech."""
 
@@ -73,5 +77,9 @@ class SpeechConfig:
             raise Impossible("vocabulary", f"{self.vocabulary} is not between 30 and 20000")
         if not self.speeds or not all(SLOWEST <= speed <= FASTEST for speed in self.speeds):
             raise Impossible("speeds", f"{list(self.speeds)}: one at least, each between {SLOWEST:g} and {FASTEST:g}")
+        if not self.concatenated and self.concatenated_most > 1:
+            raise Impossible("concatenated_most", "nothing is put behind another: set concatenated above 0")
+        if not self.concatenated and self.concatenated_voice != "any":
+            raise Impossible("concatenated_voice", "nothing is put behind another: set concatenated above 0")
         if 0 < self.longest < 1:
             raise Impossible("longest", f"{self.longest} seconds are too few to recognise words; 1 at least, or 0")

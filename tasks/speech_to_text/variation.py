@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.record import Record
-from tasks.speech_to_text.recording import FRAME, Heard, Recording, Varied
+from tasks.speech_to_text.recording import FRAME, Recording, Varied
 from tasks.speech_to_text.settings import SpeechConfig
 
 QUIETEST, LOUDEST = 0.0, 30.0
@@ -70,19 +70,43 @@ def augment(cfg: SpeechConfig) -> Callable[[Record, np.random.Generator], Record
 def augment_among(
     cfg: SpeechConfig,
 ) -> Callable[[Record, Sequence[Record], np.random.Generator], Record] | None:
-    """Another training utterance behind this one, with one text."""
+    """Other training utterances behind this one, with one text."""
     if not cfg.concatenated:
         return None
+    voices = Voices()
 
     def vary(record: Record, others: Sequence[Record], random: np.random.Generator) -> Record:
-        sources: tuple[Heard, ...] = (record.source,)
-        target = record.target
+        parts = [record]
         if random.random() < cfg.concatenated:
-            other = others[int(random.integers(len(others)))]
-            sources, target = (record.source, other.source), f"{target} {other.target}".strip()
-        return replace(record, source=varied(cfg, sources, random), target=target)
+            among = voices.of(record, others) if cfg.concatenated_voice == "same" else others
+            count = int(random.integers(cfg.concatenated_most)) + 1 if cfg.concatenated_most > 1 else 1
+            parts += [among[int(random.integers(len(among)))] for _ in range(count)]
+        target = " ".join(one.target for one in parts if one.target)
+        return replace(record, source=varied(cfg, tuple(one.source for one in parts), random), target=target)
 
     return vary
+
+
+class Voices:
+    """Training records by who speaks, sorted out once; threads that prepare batches may ask at the same time."""
+
+    def __init__(self) -> None:
+        self.known: tuple[Sequence[Record], dict[str, list[Record]]] = ((), {})
+
+    def of(self, record: Record, others: Sequence[Record]) -> Sequence[Record]:
+        """Those of this record's speaker; all where that is not said."""
+        sorted_out, by_name = self.known
+        if sorted_out is not others:
+            by_name = dict[str, list[Record]]()
+            for one in others:
+                by_name.setdefault(speaker(one), []).append(one)
+            self.known = (others, by_name)
+        return by_name.get(speaker(record), others) if speaker(record) else others
+
+
+def speaker(record: Record) -> str:
+    """Who speaks; empty where that is not said."""
+    return str(record.meta.get("speaker", ""))
 
 
 def varied(cfg: SpeechConfig, parts: tuple[Recording, ...], random: np.random.Generator) -> Varied:

@@ -35,6 +35,7 @@ TASK = Task(
         "task.rouge_stemmer",
         "task.rouge_words",
         "task.rouge_sentences",
+        "task.rouge_references",
         "task.novelty",
     ),
     utility=rouge_l,

@@ -29,6 +29,8 @@ class Rouge:
     unicode: bool = False
     split: bool = True
     """rougeLsum: find the sentences, or take lines for them."""
+    first: bool = False
+    """The first reference alone counts."""
 
     @property
     def higher_is_better(self) -> bool:
@@ -40,12 +42,21 @@ class Rouge:
         parts = [self.name, "f1", f"stem:{stem}", f"words:{'unicode' if self.unicode else 'ascii'}", "case:no"]
         if self.name == "rougeLsum":
             parts.append(f"sentences:{splitter.NAME if self.split else 'lines'}")
-        return "|".join((*parts, "refs:max", "mean", "percent", f"rouge-score:{version('rouge-score')}"))
+        return "|".join(
+            (
+                *parts,
+                "refs:first" if self.first else "refs:max",
+                "mean",
+                "percent",
+                f"rouge-score:{version('rouge-score')}",
+            )
+        )
 
     def statistics(self, predictions: Sequence[Prediction]) -> np.ndarray:
         """F1 of each record."""
         options = self.stemmer, self.unicode, self.split
-        references = [tuple(map(str, one.record.references)) for one in predictions]
+        most = 1 if self.first else None
+        references = [tuple(map(str, one.record.references[:most])) for one in predictions]
         rows = [
             rouge(prediction.output, texts, *options)[self.name]
             for prediction, texts in zip(predictions, references, strict=True)
@@ -123,7 +134,8 @@ def metrics(cfg: SummarizationConfig) -> Sequence[Metric]:
     """rougeL picks checkpoints."""
     rouge_library()
     unicode, split = cfg.rouge_words == "unicode", cfg.rouge_sentences == "split"
-    found = [Rouge(kind, stemmer=cfg.rouge_stemmer, unicode=unicode, split=split) for kind in KINDS]
+    first = cfg.rouge_references == "first"
+    found = [Rouge(kind, stemmer=cfg.rouge_stemmer, unicode=unicode, split=split, first=first) for kind in KINDS]
     return (*found, Novelty(cfg.novelty), Compression())
 
 

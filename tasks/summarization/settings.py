@@ -24,6 +24,8 @@ class SummarizationConfig:
     """`ascii`: rouge-score's own words (a-z, 0-9), which sees no other alphabet; `unicode`: letters and digits of all."""
     rouge_sentences: Literal["split", "lines"] = "split"
     """rougeLsum compares sentence by sentence: found in the text, or its lines as they are."""
+    rouge_references: Literal["all", "first"] = "all"
+    """Of several references the best counts, or the first alone: sets that have one for most and several for some are scored so."""
     novelty: AtLeast1 = 2
     """The n of the n-grams that the novelty metric counts."""
     article_column: str = ""

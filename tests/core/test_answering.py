@@ -15,7 +15,10 @@ import pytest
 from core.cli import dispatch
 from core.errors import MetricSkipped
 from core.record import Hypothesis, Prediction, Record
+from core.run.answering import Answerer
+from core.run.folder import RunFolder
 from core.run.outputs import read_outputs
+from core.run.stored import load_run
 from core.task import Format, Solve, Task
 from tasks.roman import TASK as ROMAN
 
@@ -60,6 +63,19 @@ def upper(config: object, codecs: object, search: Solve, records: Sequence[Recor
 def test_a_task_solves_in_its_own_way_and_blank_lines_stay_blank(run: Path, typed: Typed) -> None:
     task = replace(TASK, solve=upper)
     assert typed("predict", task, run, text=b"12\n\n7\n") == (0, "True 12\n\nTrue 7\n", "")
+
+
+def test_a_bar_moves_while_a_task_solves_records_together(run: Path) -> None:
+    task = replace(TASK, solve=upper)
+    stored = load_run(task, RunFolder(run), ("search.batch_tokens=64",))
+    records = [Record(str(n), str(n)) for n in range(1, 13)]
+    told: list[int] = []
+    Answerer(task, stored.config, stored.codecs, stored.model, stored.rule)(
+        [*records, Record("blank", "")], told.append
+    )
+    assert sum(told) == 13
+    assert told[0] == 1, "the blank one"
+    assert max(told[1:]) < 12, "not all at once in the end"
 
 
 def test_a_folder_stands_for_the_files_in_it(run: Path, typed: Typed, tmp_path: Path) -> None:
@@ -222,6 +238,17 @@ def test_scores_can_be_broken_down(run: Path, typed: Typed, tmp_path: Path) -> N
     assert "digits" in out
     assert sum(one["n"] for one in bins.values()) == json.loads((tmp_path / "scores.json").read_text())["n"]
     assert typed("evaluate", task, run, "--by", "letters")[0] == 2
+
+
+def test_scores_can_be_told_apart_by_what_training_has_shown(run: Path, typed: Typed, tmp_path: Path) -> None:
+    asked = ["evaluate", TASK, run, "--by", "seen"]
+    code, _, _ = typed(*asked, "--json", tmp_path / "scores.json")
+    assert code == 0
+    tree = json.loads((tmp_path / "scores.json").read_text())
+    assert {name: one["n"] for name, one in tree["bins"]["seen"].items()} == {"new": tree["n"]}
+    (tmp_path / "dev.jsonl").write_text('{"source": "7", "target": "VII"}\n')
+    code, _, said = typed(*asked, "--data", tmp_path / "dev.jsonl")
+    assert (code, "the training data are not told by --data" in said) == (2, True)
 
 
 def test_the_best_by_utility_may_be_another_and_needs_a_utility(run: Path, typed: Typed) -> None:

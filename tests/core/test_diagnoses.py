@@ -20,7 +20,7 @@ from core.record import Hypothesis, Prediction, Record
 from core.report.attended import attention_section
 from core.report.attention import END, Attention, entropy_by_step
 from core.report.calibration import by_coverage, fit_temperature, reliability, risk_coverage
-from core.report.charts import HeatMap
+from core.report.charts import Chart, HeatMap, Series
 from core.report.diagnoses import exposure_section
 from core.report.exposure import READINGS, exposure, replaced, spells_itself
 from core.report.forced import forced
@@ -28,10 +28,10 @@ from core.report.search import BeamRow, Modes, search_section
 from core.report.svg import svg
 from core.run.answering import Answerer
 from core.run.folder import RunFolder
+from core.run.lengths import length_bin
 from core.run.measuring import exposed
 from core.run.modes import modes
 from core.run.prepared import read_split
-from core.run.reporting import length_bin
 from core.run.stored import StoredRun, load_run
 from core.testing.toys import TOY
 from tasks import TASKS
@@ -251,6 +251,14 @@ def test_a_map_says_what_is_where_and_how_much_the_strongest_colour_is() -> None
     texts = [one.text for one in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
     assert texts[-1] == "down: output; across: source; darkest: 0.88"
     assert set(texts) >= {"a", "b", "<c>"}
+
+
+def test_long_ticks_leave_room_for_the_name_of_the_axis() -> None:
+    chart = Chart("length", "Length", "beams", "of the reference's", [Series("one", (1, 2), (-0.07824, -0.07802))])
+    texts = ElementTree.fromstring(svg(chart, alone=True)).iter("{http://www.w3.org/2000/svg}text")
+    ticks = [(float(one.get("x", "0")), one.text or "") for one in texts if one.get("text-anchor") == "end"]
+    assert "-0.07815" in {words for _, words in ticks}
+    assert min(x - 6.6 * len(words) for x, words in ticks) > 20, "where the turned name ends"
 
 
 def test_quarters_by_length_hold_every_record() -> None:

@@ -17,12 +17,14 @@ from core.cli import dispatch
 from core.notebook import Answer
 from core.record import Hypothesis, Prediction, Record
 from core.report.attention import Attention, attend_to
+from core.report.examples import choose
 from core.report.forced import distribution, encoded
 from core.report.rollout import rollout
 from core.report.saliency import agreement, gradient_x_input, shares
 from core.report.words import Aligned, aligned, words_of
 from core.run.beams import BEAMS, apart, beams, copied, distinct, oracle
 from core.run.folder import RunFolder
+from core.run.measuring import attentions
 from core.run.stored import load_run
 from core.testing.toys import TOY
 from tasks import TASKS
@@ -128,6 +130,22 @@ def test_attention_wants_a_folder_and_a_model_that_looks(typed: Typed, run: Path
     assert (code, said) == (2, f"error: --attention {tmp_path}/inputs.txt: a file; name a folder\n")
     code, _, said = typed("predict", *here, tmp_path / "no" / "out")
     assert (code, said) == (2, f"error: --attention {tmp_path}/no/out: no such folder {tmp_path}/no\n")
+
+
+def test_a_decoder_that_looks_nowhere_says_so(typed: Typed, tmp_path: Path) -> None:
+    """An RNN that reads its source into one vector has no map, which its page says in place of one."""
+    (tmp_path / "rnn.toml").write_text(
+        CONFIG.format(kind="rnn").replace("heads = 2\ninner = 16\n", 'attention = "none"\n')
+    )
+    (tmp_path / "inputs.txt").write_text("ab\n")
+    run = tmp_path / "rnn"
+    assert typed("train", tmp_path / "rnn.toml", "--run", run)[0] == 0
+    code, _, said = typed("predict", run, tmp_path / "inputs.txt", "--attention", tmp_path / "out")
+    assert (code, said) == (2, "error: --attention: the decoder of this run has no attention into the source\n")
+    stored = load_run(TOY, RunFolder(run))
+    answers = load(run, task=TOY).predict(["ab"], attention=True)
+    assert answers[0].attention is None
+    assert attentions(stored, [answers[0].prediction]) == ([], "this decoder has no attention")
 
 
 def test_rollout_is_attention_where_nothing_is_mixed() -> None:
@@ -304,6 +322,24 @@ def test_measures_of_answers() -> None:
     metric = TASKS["roman"].metrics(TASKS["roman"].config())[0]
     several = [Prediction(Record("1", "s", "XI"), (Hypothesis("X", 0.0), Hypothesis("XI", -1.0)))]
     assert [one.output for one in oracle([*several, replace(several[0], hypotheses=())], metric)] == ["XI", ""]
+
+
+def test_examples_are_the_best_the_median_the_worst_and_others_at_random() -> None:
+    predictions = [Prediction(Record(str(n), ""), (Hypothesis("", -1.0, (4,), (-float(n),)),)) for n in range(20)]
+    scores = [float(n // 2) for n in range(20)]
+    found = choose(predictions, scores)
+    assert list(found) == ["Best", "Median", "Worst", "At random"]
+    assert [found[name] for name in ("Best", "Worst")] == [[18, 19, 16], [1, 0, 3]], (
+        "of equals the surest, or the least sure"
+    )
+    assert {scores[row] for row in found["Median"]} <= {4.0, 5.0}
+    rows = [row for some in found.values() for row in some]
+    assert len(set(rows)) == len(rows) == 12
+    other = predictions[5:] + predictions[:5]
+    moved = choose(other, scores[5:] + scores[:5])["At random"]
+    same = {predictions[row].record.key for row in found["At random"]}
+    assert {other[row].record.key for row in moved} == same, "whatever the order of the records"
+    assert choose(predictions[:2], scores[:2]) == {"Best": [0, 1]}
 
 
 def test_attention_of_given_tokens_needs_no_search(run: Path) -> None:

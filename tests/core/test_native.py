@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from core.config import Impossible
+from core.decode.candidates import best_candidates
 from core.decode.config import SearchConfig
 from core.decode.engine import engaged
 from core.decode.search import search
@@ -19,7 +20,8 @@ from core.errors import ConfigError
 from core.model.config import ModelConfig
 from core.model.seq2seq import Seq2Seq
 from core.native import build
-from core.native.decoder import native
+from core.native.decoder import candidates, native
+from core.native.encoder import NativeEncoder
 from core.native.packed import Packer, QuantisedRows, quantised
 from core.testing.tiny import (
     batch_of,
@@ -55,6 +57,42 @@ def functions() -> ctypes.CDLL:
 
 def made(name: str) -> Seq2Seq:
     return model_case(name, MODELS[name], CODECS, PAIRS).make().float().eval()
+
+
+@pytest.mark.parametrize("beams", [1, 2, 5])
+@pytest.mark.parametrize("words", [3, 9, 64, 65, 1000])
+def test_candidates_are_those_of_torch_to_the_last_tie(beams: int, words: int) -> None:
+    """With few different values, so that ties are everywhere, also at the edge; with hypotheses that are dead or stuck."""
+    generator = torch.Generator().manual_seed(words + beams)
+    for levels in (2, 5, 10_000):
+        logp_BKV = -torch.randint(0, levels, (7, beams, words), generator=generator).float() / levels
+        logp_BKV[torch.rand(logp_BKV.shape, generator=generator) < 0.2] = -torch.inf
+        logp_BKV[1, 0] = -torch.inf
+        logp_BKV[2, 0, 0] = 1e-6  # rounding puts a probability above one
+        sum_BK = -torch.randint(0, 3, (7, beams), generator=generator).double()
+        sum_BK[3, -1] = sum_BK[4] = -torch.inf
+        wanted, found = best_candidates(logp_BKV, sum_BK), candidates(logp_BKV, sum_BK)
+        there = wanted.total_BC > -torch.inf
+        assert torch.equal(found.total_BC, wanted.total_BC)
+        assert torch.equal(found.stuck_BK, wanted.stuck_BK)
+        for name in ("parent_BC", "token_BC", "logp_BC"):
+            assert torch.equal(getattr(found, name)[there], getattr(wanted, name)[there]), name
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.inference_mode()
+def test_a_source_is_read_as_in_torch_and_alike_in_any_company(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where sources are read in several groups; where a native encoder knows this kind, company changes no bit."""
+    monkeypatch.setattr("core.native.encoder.GROUP", 5)
+    model = made(name)
+    batch, own = batch_of(PAIRS), native(model)
+    wanted, found = model.encode(batch).hidden_BSD, own.encode(batch).hidden_BSD
+    mask_BS = batch.layout.mask_BS
+    close(found[mask_BS], wanted[mask_BS], "native encoder", 2e-5)
+    if isinstance(own.encoder, NativeEncoder):
+        for n, pair in enumerate(PAIRS):
+            alone_SD = own.encode(batch_of([pair])).hidden_BSD[0]
+            assert torch.equal(alone_SD, found[n, : len(alone_SD)])
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -181,6 +181,22 @@ def test_of_equal_tokens_the_lower_ids_are_taken() -> None:
             assert token.sort(-1).values.equal(expected.sort(-1).values)
 
 
+@pytest.mark.parametrize("words", [639, 640, 1000, 4096])
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 15])
+def test_of_many_words_the_likeliest_are_those_of_a_sort(words: int, count: int) -> None:
+    """Where only some blocks of words are looked at, with a last block that is not full, and ties everywhere."""
+    generator = torch.Generator().manual_seed(words + count)
+    for levels in (3, 100_000):
+        logp_BKV = -torch.randint(0, levels, (3, 2, words), generator=generator).float()
+        logp_BKV[0, 0, :600] = -torch.inf
+        value_BKV, token_BKV = logp_BKV.sort(dim=-1, descending=True, stable=True)
+        value_BKM, token_BKM = best_tokens(logp_BKV, count)
+        assert torch.equal(value_BKM, value_BKV[..., :count])
+        assert torch.equal(logp_BKV.gather(-1, token_BKM), value_BKM)
+        if levels == 3:  # many of the best are equal: of those, the lower ids
+            assert torch.equal(token_BKM.sort(-1).values, token_BKV[..., :count].sort(-1).values)
+
+
 def test_candidates_are_ordered_by_score_then_parent_then_token() -> None:
     """One source at a time: an edge between equals in any row has all rows sorted, which would hide the other way."""
     generator = torch.Generator().manual_seed(1)

@@ -77,6 +77,43 @@ def test_without_a_dev_file_a_hashed_part_of_train_is_held_out_and_said(
     assert {record.key for record in read(data, "dev").records} >= dev
 
 
+def test_a_pattern_holds_out_structures_that_training_never_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands = ("jump", "walk", "walk twice", "jump twice", "walk and run", "run and jump", "run")
+    actions = ("J", "W", "W W", "J J", "W R", "R J", "R")
+    write(
+        tmp_path / "train.jsonl", *({"source": one, "target": two} for one, two in zip(commands, actions, strict=True))
+    )
+    data = DataConfig(source="jsonl", path=(str(tmp_path),))
+
+    def held_out(**patterns: str) -> list[str]:
+        own = replace(data, **patterns)
+        dev, train = ([record.source for record in read(own, split).records] for split in ("dev", "train"))
+        assert sorted(dev + train) == sorted(commands)
+        return dev
+
+    assert held_out(holdout_source=r"jump .|. jump") == ["jump twice", "run and jump"]
+    assert "held out where 'jump .|. jump' is in the source" in capsys.readouterr().err
+    assert held_out(holdout_target=r"(\S+ ){1}") == ["walk twice", "jump twice", "walk and run", "run and jump"]
+    assert held_out(holdout_source="run", holdout_target=" ") == ["walk and run", "run and jump"]
+    assert held_out(holdout_source="swim") == []
+    with pytest.raises(Impossible, match="holdout_source: no regular expression"):
+        replace(data, holdout_source="(")
+    write(tmp_path / "dev.jsonl", *pairs(1))
+    for split in ("train", "dev"):
+        with pytest.raises(ConfigError, match=r"data\.holdout_target = 'W': there are dev records already"):
+            read(replace(data, holdout_target="W"), split)
+
+
+def test_a_pattern_is_looked_for_in_text_alone(tmp_path: Path) -> None:
+    task = replace(ROMAN, read=lambda cfg, value, folder: int(value))
+    write(tmp_path / "train.jsonl", *pairs(3))
+    data = DataConfig(source="jsonl", path=(str(tmp_path),), holdout_source="1")
+    with pytest.raises(ConfigError, match=r"data\.holdout_source: the sources of this task are no text"):
+        read(data, "dev", task)
+
+
 BAD = {
     '{"source": "1", "target": "a"': "not JSON: Expecting ',' delimiter at column 30",
     '{"source": "1", "target": NaN}': "NaN is no JSON number",

@@ -272,6 +272,21 @@ def test_bleu_is_over_code_tokens_whatever_the_spaces() -> None:
     assert "tok:code-cut.1" in metric.signature
 
 
+def test_data_that_is_cut_into_tokens_already_is_read_token_by_token() -> None:
+    pairs = [("walk left twice", "I_TURN_LEFT I_WALK I_TURN_LEFT I_WALK"), ("walk", "I_WALK")]
+    codecs = TASK.codecs(CodeConfig(language="none", tokens="words"), [Record(a, a, b) for a, b in pairs])
+    assert codecs.shared
+    ids = codecs.target.encode(pairs[0][1])
+    assert len(ids) == 4
+    assert codecs.target.decode(ids) == pairs[0][1]
+    assert UNK in codecs.source.encode("walk right")  # pyright: ignore[reportOperatorIssue]
+    many = [Record(str(n), f"w{n} w{n} common", "common") for n in range(400)]
+    assert TASK.codecs(CodeConfig(language="none", tokens="words", vocabulary=300), many).target.size == 300
+    for language in ("python", "python-line"):
+        with pytest.raises(Impossible, match="tokens: words lose the white space"):
+            CodeConfig(language=language, tokens="words")
+
+
 def test_impossible_settings_are_refused() -> None:
     with pytest.raises(Impossible, match="not between 300 and 65000"):
         CodeConfig(vocabulary=10)

@@ -19,6 +19,7 @@ from core.report.words import Aligned
 from tasks import TASKS
 from tasks.code_synthesis.page import coloured
 from tasks.code_synthesis.page import present as program
+from tasks.protein_alignment.colours import CLASSES, DARK, luminance, reads_black
 from tasks.speech_to_text.page import averaged, mel
 from tasks.speech_to_text.page import present as recording
 from tasks.speech_to_text.words import Segment, Word
@@ -117,6 +118,17 @@ def test_a_reference_alignment_shows_which_of_its_columns_were_found() -> None:
     bars = [row for row in found.iter("tr") if row.get("class") == "bars sure"]
     assert [one.get("style") for row in bars for one in row.iter("i")] == ["height:100%", "height:0%", "height:100%"]
     assert reference(answer(replace(record, target="3M"), "ACD\nACD")) == "", "told as text"
+
+
+def test_letters_can_be_read_on_every_colour_of_an_alignment_dark_and_light() -> None:
+    for name, (_, hue) in CLASSES.items():
+        own = bytes.fromhex(hue[1:])
+        for much in np.linspace(0.35, 1, 27).tolist():
+            for ground, ink in (((245, 246, 248), (29, 31, 35)), (DARK, (231, 233, 236))):
+                below = luminance([much * a + (1 - much) * b for a, b in zip(own, ground, strict=True)])
+                letter = luminance((0, 0, 0) if reads_black(name, much) else ink)
+                contrast = (max(letter, below) + 0.05) / (min(letter, below) + 0.05)
+                assert contrast > 3.9, (name, much, ground)
 
 
 def test_a_reference_reaction_is_drawn_and_marked_among_the_answers() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from core.config import Impossible
 from core.errors import BadRecord, ConfigError, DataError
 from tasks.speech_to_text import TASK
 from tasks.speech_to_text.audio import read_sound, sound_of
@@ -337,6 +338,32 @@ def test_augmentation_puts_utterances_together_and_keeps_their_texts() -> None:
     assert alone(records[2], random).target == "text 2"
     assert augment_among(SpeechConfig()) is None
     assert augment(SpeechConfig(masked_bands=0, masked_times=0.0)) is None
+
+
+def test_several_utterances_of_one_speaker_are_put_together() -> None:
+    from core.record import Record
+
+    cfg = SpeechConfig(concatenated=1.0, concatenated_most=3, concatenated_voice="same")
+    said = [("ann", "one"), ("bob", "two"), ("ann", "three"), ("bob", ""), ("", "five")]
+    records = [
+        Record(str(n), held(tone(0.3), str(n)), text, {"speaker": who} if who else {})
+        for n, (who, text) in enumerate(said)
+    ]
+    among = augment_among(cfg)
+    assert among is not None
+    random = np.random.default_rng(0)
+    ann = [among(records[0], records, random) for _ in range(60)]
+    assert {len(one.source.parts) for one in ann} == {2, 3, 4}
+    assert {word for one in ann for word in one.target.split()} == {"one", "three"}
+    assert all(len(one.target.split()) == len(one.source.parts) for one in ann)
+    bob = {among(records[3], records, random).target for _ in range(60)}
+    assert "two two" in bob
+    assert bob >= {"", "two"}, "a silent recording adds no space"
+    nobody = [among(records[4], records, random) for _ in range(60)]
+    assert {word for one in nobody for word in one.target.split()} == {"one", "two", "three", "five"}
+    for key, value in (("concatenated_most", 2), ("concatenated_voice", "same")):
+        with pytest.raises(Impossible, match=f"{key}: nothing is put behind another"):
+            SpeechConfig(**{key: value})  # pyright: ignore[reportArgumentType]
 
 
 def silence_of(samples: np.ndarray) -> bool:

@@ -272,6 +272,18 @@ def test_the_best_of_several_references_counts() -> None:
     assert plain.score(plain.statistics(answered(article, references=["fast map editors"]))) == pytest.approx(200 / 3)
 
 
+def test_the_first_reference_alone_counts_where_that_is_asked_for() -> None:
+    article = answered(("An article.", "other words", "fast map editors"), references=["fast map editors"])
+    best, first = (
+        next(one for one in SUMMARIES.metrics(SummarizationConfig(rouge_references=which)) if one.name == "rougeL")
+        for which in ("all", "first")
+    )
+    assert best.score(best.statistics(article)) == pytest.approx(100)
+    assert first.score(first.statistics(article)) == 0
+    assert "refs:max" in best.signature
+    assert "refs:first" in first.signature
+
+
 def test_rouge_lsum_finds_sentences_unless_lines_are_asked_for() -> None:
     swapped = answered(("x", "Cats sleep all day. Dogs run far.", "Dogs run far. Cats sleep all day."))
     found, lines, whole = (Rouge("rougeLsum"), Rouge("rougeLsum", split=False), Rouge("rougeL"))

@@ -1,0 +1,1 @@
+"""Recipes beside published results: one config and one command each."""

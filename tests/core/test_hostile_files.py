@@ -28,6 +28,7 @@ from core.run.written import destination
 from core.settings import run_config
 from core.task import Format
 from core.train.checkpoint import Checkpoint, as_json, read_checkpoint, write_checkpoint
+from core.words import run_folder
 from tasks import TASKS
 
 
@@ -216,3 +217,37 @@ def test_a_recording_whose_name_no_file_has_is_refused_in_few_words(name: str, t
     with pytest.raises(BadRecord, match="no file has such a name") as refusal:
         located(name, tmp_path)
     assert len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize("step", ["1", -1, 1.5, None, [], True])
+def test_a_step_that_is_no_number_is_refused(folder: Path, step: Any) -> None:
+    """Its maker may have written digests that agree."""
+    write_checkpoint(folder, Checkpoint({}, {}, {"a": torch.ones(2)}, {"a": torch.ones(2)}, {"step": step}))
+    with pytest.raises(DataError, match=r"trainer\.json is corrupt: step: .* a whole number is right"):
+        read_checkpoint(folder)
+
+
+def test_facts_that_are_nested_too_deep_hide_no_reason(tmp_path: Path) -> None:
+    """`run.json` says whose run it is, before its config is read."""
+    (tmp_path / "config.toml").write_text("seed = 1\n")
+    (tmp_path / "run.json").write_text("[" * 100_000 + "]" * 100_000)
+    assert run_folder(TASKS["roman"], [str(tmp_path)], ()) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "content", "said"),
+    [
+        ("reaction_prediction", "a.tsv", b"\t" * 1_000_000, "a.tsv:1: no row of a table: more than 10,000 cells"),
+        ("reaction_prediction", "a.csv", b"," * 1_000_000, "a.csv:1: no row of a table: more than 10,000 cells"),
+        ("protein_alignment", "a.phy", b'{"t": 1, ' * 100_000, "a.phy:1: no alignment in phylip format"),
+    ],
+)
+def test_a_row_of_a_million_cells_is_not_cut_up(
+    task: str, name: str, content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    form = next(form for form in TASKS[task].formats.values() if name[1:] in form.endings)
+    assert form.read is not None
+    with pytest.raises((BadRecord, DataError)) as error:
+        list(form.read(TASKS[task].config(), tmp_path / name))
+    assert said in str(error.value)

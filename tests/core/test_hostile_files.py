@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,17 @@ from core.config_toml import LONGEST as LONGEST_CONFIG
 from core.config_toml import lines_of, load, parse_file
 from core.data import lines
 from core.data.jsonl import read_jsonl
+from core.data.lines import Line
 from core.errors import BadRecord, ConfigError, DataError
 from core.record import Hypothesis, Prediction, Record
+from core.report.facts import read_log
+from core.run.outputs import parse_json
 from core.run.written import destination
 from core.settings import run_config
 from core.task import Format
 from core.train.checkpoint import Checkpoint, as_json, read_checkpoint, write_checkpoint
+from core.train.log import read_line
+from core.train.published import beside
 from core.words import run_folder
 from tasks import TASKS
 
@@ -251,3 +257,33 @@ def test_a_row_of_a_million_cells_is_not_cut_up(
     with pytest.raises((BadRecord, DataError)) as error:
         list(form.read(TASKS[task].config(), tmp_path / name))
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('"" = 1', 'a.toml:1: "" = 1: no such key; the top level has'),
+        ('"a b" = [{x = 1}]', 'a.toml:1: "a b" = [{x = 1}]: no such key'),
+        ('[train]\n"\\u0007" = 1', 'train."\\u0007" = 1: no such key'),
+        ("[train]\n" + "9" * 5000 + " = 1", f"a.toml:2: train.{'9' * 60}... = 1: no such key"),
+    ],
+)
+def test_a_key_of_any_kind_is_named_in_one_line(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load(run_config(TASKS["roman"].config), tmp_path / "a.toml")
+    assert said in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_json_that_is_nested_too_deep_is_refused_wherever_it_is_read(tmp_path: Path) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    (tmp_path / "config.json").write_text(deep)
+    with pytest.raises(DataError, match=r"train\.init_encoder: .*config\.json: maximum recursion"):
+        beside(tmp_path / "model.safetensors", "config.json", "train.init_encoder")
+    (tmp_path / "log.jsonl").write_text(deep + "\n")
+    with pytest.raises(DataError, match=r"log\.jsonl: maximum recursion"):
+        read_log(tmp_path / "log.jsonl")
+    assert read_line(deep.encode() + b"\n") == ("", sys.maxsize)
+    with pytest.raises(BadRecord, match=r"x:1: not JSON: maximum recursion"):
+        parse_json(Line(Path("x"), 1, deep.encode()))

@@ -28,7 +28,7 @@ DEFAULT = "default"
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 NAME = re.compile(r"""[\w.\-"' ]+""")
 """What stands before `=`, quoted or not."""
-LONGEST = 1 << 20
+LONGEST = 1 << 18
 """Bytes of a config: far more than all keys with comments take."""
 DEEPEST = 100
 """Tables within tables and lists within lists; Python's own limit depends on who calls."""

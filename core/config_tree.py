@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, is_dataclass
 from typing import Any, TypeVar, cast
@@ -30,6 +32,7 @@ from core.nearest import did_you_mean, nearest
 
 T = TypeVar("T")
 BITS = 2**63
+LONGEST_NAME = 60
 COMMAND_LINE = "command line"
 """The place of an override."""
 
@@ -126,7 +129,7 @@ class Reader:
         slots, values = slots_of(kind), dict[str, Any]()
         for name, value in entries.items():
             if name not in slots:
-                self.unknown(value, prefix + name, kind, prefix)
+                self.unknown(value, prefix + spelled(name), kind, prefix)
         for name, slot in slots.items():
             fallback = getattr(default, name) if type(default) is kind else slot.default
             if name in entries:
@@ -208,6 +211,12 @@ class Reader:
         if guess := whole or (prefix + close if close else elsewhere[0] if elsewhere else None):
             return f"no such key; did you mean {guess}?"
         return f"no such key; {f'[{prefix[:-1]}]' if prefix else 'the top level'} has {', '.join(siblings)}"
+
+
+def spelled(name: str) -> str:
+    """A key as a config would have it: in quotes where it is not a plain word, and only the beginning of a long one."""
+    short = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+    return short if re.fullmatch(r"[A-Za-z0-9_-]+(\.\.\.)?", short) else json.dumps(short)
 
 
 def unwrapped(given: Given) -> Any:

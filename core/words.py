@@ -54,7 +54,9 @@ def run_folder(task: Task[Any], rest: Sequence[str], overrides: Sequence[str]) -
         raise ConfigError(f"{path}: no such run folder{did_you_mean(str(path), known)}")
     if not (path / "config.toml").is_file():
         raise ConfigError(f"{path}: not a run folder (it has no config.toml)")
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(
+        OSError, ValueError, AttributeError, RecursionError
+    ):  # whoever reads it in earnest says what is wrong
         if (owner := json.loads((path / "run.json").read_bytes()).get("task", task.name)) != task.name:
             raise ConfigError(f"{path}: a run of {owner}, not of {task.name}")
     for one in overrides:

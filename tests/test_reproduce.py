@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from benchmarks.reproduce.__main__ import main
 from benchmarks.reproduce.page import written
 from benchmarks.reproduce.recipes import Recipe, published_of, read_recipes, recipe_of
 from benchmarks.reproduce.results import compared, recorded, result_of
+from benchmarks.reproduce.running import UNSEEN, Asked, against, grouped, parts_of
 from benchmarks.reproduce.scores import beside, resampled, together
 from core.config_toml import load
 from core.errors import ConfigError, DataError
@@ -57,17 +59,21 @@ CONFIG = (
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda one: one.title)
 def test_a_recipe_is_whole(recipe: Recipe) -> None:
     task = TASKS[recipe.task]
-    folder = f"data.path={ROOT}"
+    settings = [] if recipe.apart or "data.cache=FOLDER" in recipe.config.read_text("utf-8") else [f"data.path={ROOT}"]
     files = tuple(f"{key}={ROOT / 'Makefile'}" for key in recipe.files)
-    loaded = load(run_config(task.config), recipe.config, (folder, *files, *recipe.search))
+    loaded = load(run_config(task.config), recipe.config, (*settings, *files, *recipe.search))
     refuse_idle(loaded)
     assert loaded.config.data.source in ("jsonl", *task.sources)
     metrics = {one.name: one for one in task.metrics(loaded.config.task)}
     assert recipe.goals.keys() <= metrics.keys()
+    assert not recipe.by or recipe.by in task.bins
+    assert set(recipe.against) <= task.baselines.keys()
     assert len(published_of(recipe)) >= len(recipe.published) == len(set(recipe.published))
     assert loaded.config.train.minutes < recipe.minutes, "evaluation has its part of the time"
     head = recipe.config.read_text(encoding="utf-8").partition("seed = ")[0]
-    assert f"#   python -m benchmarks.reproduce {recipe.title} data.path=FOLDER" in head
+    assert re.search(
+        rf"^#   python -m benchmarks.reproduce {recipe.title} data\.(path|cache)=FOLDER", head, re.MULTILINE
+    )
     assert "On two cores: within" in head
 
 
@@ -214,12 +220,47 @@ def test_what_makes_no_sense_is_refused_before_anything_is_trained(
         read_recipes(place / "own")
 
 
+def test_a_set_that_is_only_asked_is_no_part_of_training(place: Path) -> None:
+    recipe = replace(read_recipes(place / "own")[0], apart=True, files={})
+    (place / "own/roman/few.toml").write_text(CONFIG.partition("[data]")[0], "utf-8")
+    asked = Asked(TASKS["roman"], recipe, (f"data.path={place / 'data'}", "train.steps=3"), "dev", place / "runs")
+    assert asked.asked_alone == place / "data"
+    assert asked.config().config.data.path == ()
+    assert asked.changes() == ["train.steps=3"]
+    other = replace(asked, settings=("data.path='elsewhere'", "train.steps=3"))
+    assert other.digest() == asked.digest() != replace(asked, settings=(asked.settings[0],)).digest()
+    with pytest.raises(ConfigError, match="no such folder"):
+        assert other.asked_alone
+    with pytest.raises(ConfigError, match=r"roman/few: which data\?"):
+        assert replace(asked, settings=()).asked_alone
+    assert replace(asked, recipe=replace(recipe, apart=False)).asked_alone is None
+
+
+def test_parts_are_scored_apart_beside_trivial_systems(place: Path) -> None:
+    task = replace(TASKS["roman"], bins={"size": lambda record: "small" if int(record.key) < 10 else "large"})
+    recipe = replace(read_recipes(place / "own")[0], by="size")
+    asked, answers = Asked(task, recipe, (), "dev", place), predictions(30, 40)
+    parts = parts_of(asked, [Record("x", "3", "yes"), Record("y", "4", "other")], answers)
+    assert {name: len(own) for name, own in parts.items()} == {"size small": 10, "size large": 30, UNSEEN: 39}
+    assert UNSEEN not in parts_of(asked, [], answers)
+    records = [one.record for one in answers]
+    texts = {"says yes": ["yes"] * 40, "says no": ["no"] * 40}
+    whole, small = (against(texts, records, own, [ExactMatch()]) for own in (answers, parts["size small"]))
+    assert whole["says yes"]["exact@1"]["value"] == 100
+    assert whole["says yes"]["exact@1"]["p_value"] < 0.01
+    assert small["says yes"]["exact@1"]["p_value"] == 1
+    assert small["says no"]["exact@1"] == {"value": 0, "p_value": pytest.approx(0, abs=0.01)}
+    assert grouped(Record("1", "a", "b", {"family": "f"}), "family").meta["group"] == "f"
+    assert grouped(Record("1", "a", "b", {"family": "f", "group": "g"}), "family").meta["group"] == "g"
+    assert "group" not in grouped(Record("1", "a", "b"), "family").meta
+
+
 def test_results_compare_on_the_same_records_by_the_same_convention_alone(place: Path) -> None:
     recipe = read_recipes(place / "own")[0]
     facts = {"seed": 1, "minutes": {"train": 1.0, "watch": 0.5, "evaluate": 0.1}, "steps": 3, "best_step": 3}
     facts |= {"parameters": 10, "environment": {"git": "abc", "hardware": "x", "device": "cpu", "threads": 1}}
     data = {"split": "dev", "sha256": "d", "n": 40, "of": 40, "train": "t", "training records": 9}
-    seed = {**facts, "data": data, "metrics": {"exact@1": of_seed(30)}, "parts": {}, "skipped": {}}
+    seed = {**facts, "data": data, "metrics": {"exact@1": of_seed(30)}, "parts": {}, "skipped": {}, "against": {}}
     one = result_of(recipe, [seed], changes=[], digest="c")
     assert compared(one, one, ["exact@1"]).inside
     other = {**one, "metrics": {"exact@1": {**one["metrics"]["exact@1"], "signature": "exact|v:2"}}}

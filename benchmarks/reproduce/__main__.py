@@ -113,7 +113,7 @@ def asked_for(given: argparse.Namespace, recipes: Sequence[Recipe]) -> tuple[Ask
     recipe = recipe_of(names[0], recipes)
     settings = tuple(word for word in given.words if is_override(word))
     asked = Asked(TASKS[recipe.task], recipe, settings, given.split or recipe.split, given.runs)
-    first = asked.config(given.seed).config.seed
+    first, _ = asked.config(given.seed).config.seed, asked.asked_alone
     return asked, list(range(first, first + (given.seeds or 1)))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.leaderboard.markdown import digits_of, machine, table
 from benchmarks.reproduce.recipes import Recipe, published_of
 from benchmarks.reproduce.results import KEPT, Result, recorded, variants
-from benchmarks.reproduce.telling import figure, goal_of, minutes, printed, said_seeds
+from benchmarks.reproduce.telling import figure, goal_of, minutes, printed, said_seeds, trivial
 
 HEAD = """# Results beside published ones
 
@@ -93,6 +93,10 @@ def scores(found: Result) -> str:
     for part, metrics in found["parts"].items():
         n = next(iter(metrics.values()))["n"]
         rows.append([part, f"{n:,}", *(figure(name, metrics[name]) if name in metrics else "-" for name in names)])
+    for part, systems in found["against"][0].items():
+        for system, own in systems.items():
+            cells = [trivial(name, own[name]) if name in own else "-" for name in names]
+            rows.append([f"{part}: `{system}`", "", *cells])
     return table(["records", "number", *names], rows)
 
 

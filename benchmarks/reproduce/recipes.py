@@ -39,6 +39,14 @@ class Recipe:
     """key=value: how it answers, where otherwise than in training."""
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     """Keys whose values are files beside the data: key -> its name, seen from the folder in `data.path`."""
+    apart: bool = False
+    """The set is only asked: training is on the config's own source, and `data.path` is no part of it."""
+    group: str = ""
+    """The key of `meta` that says which records are not independent (families, say), where they have no `group`."""
+    by: str = ""
+    """One of the task's breakdowns: the parts are scored by themselves as well."""
+    against: tuple[str, ...] = ()
+    """Trivial systems of the task that answer the same records, with a paired bootstrap on all of them and on each part."""
     published: tuple[str, ...] = ()
     """What others printed: the `data` of [[published]] entries of the same file."""
     folder: Path = REFERENCES
@@ -70,7 +78,9 @@ def read_recipes(folder: Path = REFERENCES) -> list[Recipe]:
         try:
             tree: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
             for one in tree.get("recipes", []):
-                lists: dict[str, Any] = {name: tuple(one[name]) for name in ("search", "published") if name in one}
+                lists: dict[str, Any] = {
+                    name: tuple(one[name]) for name in ("search", "against", "published") if name in one
+                }
                 found.append(Recipe(path.stem, folder=folder, **{**one, **lists}))
         except (TypeError, ValueError) as error:
             raise DataError(f"{path}: {error}") from None

@@ -38,6 +38,7 @@ def result_of(recipe: Recipe, seeds: Sequence[Mapping[str, Any]], *, changes: Se
             part: {name: together([one["parts"][part][name] for one in seeds]) for name in first["parts"][part]}
             for part in parts
         },
+        "against": [one["against"] for one in seeds],
         "skipped": first["skipped"],
         "seeds": [
             {

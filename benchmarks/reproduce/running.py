@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,17 @@ from core.config_toml import Loaded, load
 from core.config_tree import differences
 from core.errors import ConfigError
 from core.idle import refuse_idle
-from core.record import Split
+from core.record import Prediction, Record, Split
 from core.run.folder import RunFolder, existing_run, read_json, write_json, write_text
 from core.settings import RunConfig, run_config
-from core.task import Task
+from core.task import Baseline, Metric, Task
 from core.train.durable import made
 
+ALL, UNSEEN = "all", "unseen in training"
 MACHINE = ("train.device", "train.threads", "train.tensorboard", "train.report")
 """Keys that make no other recipe."""
+
+WHICH = "data.path=FOLDER, which holds its files (train.jsonl or train.jsonl.gz, dev.jsonl, ...)"
 
 
 class TrainingEnded(Exception):
@@ -52,19 +55,28 @@ class Asked:
 
     def config(self, seed: int | None = None) -> Loaded[RunConfig]:
         """Resolved; files beside the data are looked for there."""
-        more = [] if seed is None else [f"seed={seed}"]
-        found = load(run_config(self.task.config), self.recipe.config, (*self.settings, *more))
+        settings = [one for one in self.settings if not (self.recipe.apart and one.startswith("data.path="))]
+        settings += [] if seed is None else [f"seed={seed}"]
+        kind = run_config(self.task.config)
+        found = load(kind, self.recipe.config, settings)
         refuse_idle(found)
         if found.config.data.source in ("jsonl", "files") and not found.config.data.path:
-            raise ConfigError(
-                f"{self.recipe.title}: which data? data.path=FOLDER, which holds train.jsonl or train.jsonl.gz"
-            )
+            raise ConfigError(f"{self.recipe.title}: which data? {WHICH}")
         beside = self.beside(found.config.data.path)
-        return (
-            load(run_config(self.task.config), self.recipe.config, (*beside, *self.settings, *more))
-            if beside
-            else found
-        )
+        return load(kind, self.recipe.config, [*beside, *settings]) if beside else found
+
+    @property
+    def asked_alone(self) -> Path | None:
+        """The folder of a set that is only asked."""
+        if not self.recipe.apart:
+            return None
+        given = [one.partition("=")[2].strip() for one in self.settings if one.startswith("data.path=")]
+        if not given:
+            raise ConfigError(f"{self.recipe.title}: which data? {WHICH}")
+        folder = Path(given[-1].strip("\"'")).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(f"data.path = {str(folder)!r}: no such folder")
+        return folder
 
     def beside(self, folders: Sequence[str]) -> list[str]:
         """key=value of the recipe's files, where nothing else was said of a key."""
@@ -108,7 +120,9 @@ def one_seed(asked: Asked, seed: int) -> dict[str, Any]:
             code = dispatch("train", lambda: asked.task, asked.task.name, words)
         if code:
             raise TrainingEnded(code)
-    key = [asked.split, asked.recipe.records, list(asked.recipe.search), read_json(folder / "metrics.json")["step"]]
+    recipe, alone = asked.recipe, asked.asked_alone
+    key: list[Any] = [recipe.records, recipe.group, recipe.by, [*recipe.search], [*recipe.against], str(alone)]
+    key.append(read_json(folder / "metrics.json")["step"])
     kept = folder / f"reproduced-{asked.split}.json"
     if kept.is_file() and (known := read_json(kept))["key"] == key:
         return known
@@ -118,34 +132,31 @@ def one_seed(asked: Asked, seed: int) -> dict[str, Any]:
 
 
 def scored(asked: Asked, folder: Path) -> dict[str, Any]:
-    """A finished run's answers, by all metrics; those to what training has seen apart from those to what it has not."""
+    """A finished run's answers, by all metrics, on all records and on parts of them, beside trivial systems."""
     from core.run.answering import Answerer
-    from core.run.evaluation import with_targets
+    from core.run.evaluation import with_data, with_targets
     from core.run.prepared import read_split
     from core.run.progress import progress_bar
     from core.run.scoring import score
-    from core.run.seen import SEEN, seen_in
     from core.run.stored import load_run
     from core.run.watched import watched_records
 
-    run = load_run(asked.task, existing_run(folder), asked.recipe.search)
-    found = with_targets(read_split(asked.task, run.config, asked.split))
-    records = watched_records(found.records, asked.recipe.records)
-    answer = Answerer(asked.task, run.config, run.codecs, run.model, run.rule)
+    recipe, task = asked.recipe, asked.task
+    run = load_run(task, existing_run(folder), recipe.search)
+    found = with_targets(read_split(task, with_data(task, run.config, asked.asked_alone, asked.split), asked.split))
+    records = [grouped(one, recipe.group) for one in watched_records(found.records, recipe.records)]
+    answer = Answerer(task, run.config, run.codecs, run.model, run.rule)
     begun = time.perf_counter()
     with progress_bar(len(records), f"decoding {asked.split}") as advance:
         predictions = answer(records, advance)
     seconds = time.perf_counter() - begun
     facts, metrics = read_json(folder / "run.json"), read_json(folder / "metrics.json")
     skipped: dict[str, str] = {}
-    scores = score(predictions, asked.task.metrics(run.config.task), intervals=False, skipped=skipped)
-    parts: dict[str, dict[str, Any]] = {}
-    if isinstance(records[0].source, str):
-        seen = seen_in(read_split(asked.task, run.config, "train").records)
-        new = [one for one in predictions if seen(one.record) != SEEN]
-        if 0 < len(new) < len(predictions):
-            some = score(new, [one.metric for one in scores.values()], intervals=False)
-            parts["unseen in training"] = {name: resampled(one, new) for name, one in some.items()}
+    scores = score(predictions, task.metrics(run.config.task), intervals=False, skipped=skipped)
+    known = [one.metric for one in scores.values()]
+    train = read_split(task, run.config, "train").records if isinstance(records[0].source, str) else []
+    parts = parts_of(asked, train, predictions)
+    answers = {name: task.baselines[name](train, records) for name in recipe.against}
     return {
         "seed": run.config.seed,
         "data": {
@@ -157,13 +168,69 @@ def scored(asked: Asked, folder: Path) -> dict[str, Any]:
             "training records": facts["records"]["train"],
         },
         "metrics": {name: resampled(one, predictions) for name, one in scores.items()},
-        "parts": parts,
+        "parts": {part: all_resampled(own, known) for part, own in parts.items()},
+        "against": {
+            part: against(answers, records, own, [one for one in known if one.name in recipe.goals])
+            for part, own in {ALL: predictions, **parts}.items()
+            if answers
+        },
         "skipped": skipped,
         "minutes": {"train": metrics["minutes"], "watch": watched(folder), "evaluate": seconds / 60},
         "steps": metrics["step"],
         "best_step": metrics["best_step"],
         "parameters": facts["parameters"],
         "environment": facts["environment"],
+    }
+
+
+def grouped(record: Record, key: str) -> Record:
+    """With the group that a key of `meta` says."""
+    if not key or "group" in record.meta or record.meta.get(key) is None:
+        return record
+    return replace(record, meta={**record.meta, "group": record.meta[key]})
+
+
+def parts_of(asked: Asked, train: Sequence[Record], predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
+    """What training has not shown, where it has shown some; and the parts of the recipe's breakdown."""
+    from core.run.seen import SEEN, seen_in
+
+    found: dict[str, list[Prediction]] = {}
+    if train:
+        seen = seen_in(train)
+        new = [one for one in predictions if seen(one.record) != SEEN]
+        if 0 < len(new) < len(predictions):
+            found[UNSEEN] = new
+    if asked.recipe.by:
+        bin_of = asked.task.bins[asked.recipe.by]
+        for one in predictions:
+            found.setdefault(f"{asked.recipe.by} {bin_of(one.record)}", []).append(one)
+    return dict(sorted(found.items()))
+
+
+def all_resampled(predictions: Sequence[Prediction], metrics: Sequence[Metric]) -> dict[str, Any]:
+    """A part's scores."""
+    from core.run.scoring import score
+
+    return {name: resampled(one, predictions) for name, one in score(predictions, metrics, intervals=False).items()}
+
+
+def against(
+    answers: Mapping[str, Sequence[str]],
+    records: Sequence[Record],
+    predictions: Sequence[Prediction],
+    metrics: Sequence[Metric],
+) -> dict[str, Any]:
+    """Trivial systems on the records of a part: their scores, and how likely chance makes such a difference."""
+    from core.run.scoring import floors, score
+
+    said = {name: {one.key: text for one, text in zip(records, own, strict=True)} for name, own in answers.items()}
+    baselines: dict[str, Baseline] = {
+        name: lambda train, asked, own=own: [own[one.key] for one in asked] for name, own in said.items()
+    }
+    found = floors(baselines, [], predictions, metrics, score(predictions, metrics, intervals=False))
+    return {
+        name: {metric: {"value": one.score.value, "p_value": one.p_value} for metric, one in own.items()}
+        for name, own in found.items()
     }
 
 

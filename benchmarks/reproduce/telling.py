@@ -61,11 +61,26 @@ def told(recipe: Recipe, result: Result, kept: Result | None, beside: Compared) 
     lines += ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += [f"  {name}: {one['signature']}" for name, one in result["metrics"].items() if name in recipe.goals]
     lines += [f"  {name}: skipped, {reason}" for name, reason in result["skipped"].items()]
+    lines += [f"  {line}" for line in beside_trivial(result)]
     lines += [f"published: {printed(one)}" for one in published_of(recipe)]
     if beside.why_not:
         lines.append(f"not compared: {beside.why_not}")
     lines += [f"{name}: {SAID[verdict]}" for name, verdict in beside.verdicts.items()]
     return "\n".join(lines)
+
+
+def beside_trivial(result: Result) -> list[str]:
+    """Trivial systems on all records and on each part, by the first seed."""
+    return [
+        f"{name}, {part}: " + ", ".join(f"{metric} {trivial(metric, one)}" for metric, one in own.items())
+        for part, systems in result["against"][0].items()
+        for name, own in systems.items()
+    ]
+
+
+def trivial(metric: str, one: Mapping[str, Any]) -> str:
+    """Its score, and how likely chance alone makes such a difference to the recipe's."""
+    return f"{one['value']:.{digits_of(metric)}f} (p = {one['p_value']:.3f})"
 
 
 def said_seeds(seeds: Sequence[Mapping[str, Any]]) -> str:

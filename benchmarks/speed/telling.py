@@ -18,7 +18,10 @@ rules, heads of other kinds, ensembles, stays as it is.
 * Keys and values of the source are projected once and kept once, whatever the beam. Those of the output are never reordered: a
   hypothesis knows the places of its ancestors, so that attention costs what it has said itself and not what all hypotheses
   have. What nobody descends from stays behind when a buffer is full.
-* Log-probabilities are normalised in place, where the products were written.
+* Log-probabilities are normalised in place, where the products were written, and the best continuations are found in one pass that
+  skips blocks of words whose greatest is too small.
+* Sources are read natively as well, their real symbols alone, where the encoder is a plain one (no window, no Conformer, no
+  bias on scores).
 * Sources are sorted and cut by tokens (`search.batch_tokens`), and finished ones leave the batch. With several threads there
   are as many batches at a time.
 * Each row is summed in one order whatever its company, so a step's results are the same, bit for bit, alone and in any batch;

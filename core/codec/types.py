@@ -62,6 +62,15 @@ class Tokenizer(Codec, Protocol):
 
 
 @runtime_checkable
+class Rewriting(Tokenizer, Protocol):
+    """A tokenizer that spells the same value in another way than it may have been given."""
+
+    def same(self, decoded: str, value: Any) -> bool:
+        """Whether this is what was given, written otherwise."""
+        ...
+
+
+@runtime_checkable
 class Spelling(Codec, Protocol):
     """A tokenizer whose symbols have a spelling each, so that they can be copied into another vocabulary, or verbatim."""
 

@@ -5,6 +5,7 @@ Exit 3 where a source stands in two splits (with --strict also where nearly the 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli import default_config
-from core.codec.types import UNK, Codecs, Featurizer, Tokenizer, as_encoded
+from core.codec.types import UNK, Codecs, Featurizer, Rewriting, Tokenizer, as_encoded
 from core.config_toml import is_override, load
 from core.data.alike import EQUAL, TEXT, Alike
 from core.data.sources import read_records
@@ -234,5 +235,6 @@ def rates(records: Sequence[Record], codecs: Codecs, side: str) -> Side | None:
 
 def measured(codec: Tokenizer, raw: Sequence[Any], encoded: Sequence[list[int]]) -> Side:
     """The rates of a tokenizer."""
-    back = sum(codec.decode(ids) == one for ids, one in zip(encoded, raw, strict=True))
+    same = codec.same if isinstance(codec, Rewriting) else operator.eq
+    back = sum(bool(same(codec.decode(ids), one)) for ids, one in zip(encoded, raw, strict=True))
     return Side(sorted(len(ids) for ids in encoded), sum(ids.count(UNK) for ids in encoded), back)

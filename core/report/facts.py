@@ -23,7 +23,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     whole = [line for line in lines if line.endswith(b"\n")]
     try:
         return [json.loads(line) for line in whole]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: {error}") from None
 
 

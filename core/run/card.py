@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from core.config_text import toml_value
@@ -13,6 +14,8 @@ from core.run.origin import counted
 from core.run.prepared import source_name
 from core.settings import RunConfig
 from core.task import Task
+
+FOREIGN = "It was trained on records of which this program knows nothing: what they leave out, it has not learned."
 
 
 def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
@@ -47,7 +50,7 @@ def card(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any], facts: Mapp
             f"* hardware: {environment.get('hardware')}; {environment.get('threads')} threads",
             f"* cost: {result['minutes']:.1f} minutes of training there, {result['step']:,} steps",
             "",
-            "What it is not good for: " + " ".join(limits(task, result)),
+            "What it is not good for: " + " ".join(limits(task, cfg, result)),
             "",
             "To reproduce, with the `config.toml` beside this file:",
             "",
@@ -72,17 +75,24 @@ def decoding(search: SearchConfig) -> str:
     return f"{search.strategy}{wide}, length penalty {search.length_penalty:g}, chosen by {search.decide}"
 
 
+def sources(task: Task[Any], cfg: RunConfig) -> list[str]:
+    """What the training records came from; `builtin` by its own name."""
+    mixed = (replace(cfg, data=replace(cfg.data, source=one.source)) for one in cfg.data.mix)
+    return list(dict.fromkeys(source_name(task, one) for one in (cfg, *mixed)))
+
+
 def licence(task: Task[Any], cfg: RunConfig) -> str:
     """Of the records, which the weights were made of."""
-    name = source_name(task, cfg)
-    return task.licences.get(
-        name, f"not known to this program; whoever gave you `{name}` data says what may be passed on"
-    )
+    names = sources(task, cfg)
+    unknown = "not known to this program; whoever gave you `{}` data says what may be passed on"
+    found = [task.licences.get(name, unknown.format(name)) for name in names]
+    return found[0] if len(names) == 1 else "; ".join(f"{name}: {one}" for name, one in zip(names, found, strict=True))
 
 
-def limits(task: Task[Any], result: Mapping[str, Any]) -> list[str]:
-    """Of its field, and of every model."""
-    said = [task.limits] if task.limits else []
+def limits(task: Task[Any], cfg: RunConfig, result: Mapping[str, Any]) -> list[str]:
+    """Of its data, where they are the task's own, and of every model."""
+    own = all(name in task.licences for name in sources(task, cfg))
+    said = [task.limits if own else FOREIGN] if task.limits or not own else []
     said += ["Sources unlike the training records get answers all the same, and nothing in an answer says so."]
     said += [f"Not measured here: {', '.join(result['skipped'])}."] if result.get("skipped") else []
     return said

@@ -79,7 +79,7 @@ def parse_json(line: Line) -> tuple[str | None, tuple[str, ...]]:
     """{"id", "output"} or {"id", "hypotheses": [{"output"}]}."""
     try:
         tree = json.loads(line.text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise line.bad(f"not JSON: {error}") from None
     if not isinstance(tree, dict):
         raise line.bad('an object like {"id": ..., "output": ...} is right')

@@ -136,6 +136,9 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 def parsed(folder: Path, files: dict[str, bytes]) -> Checkpoint:
     """What these files say."""
     trees = {name: parse_json(folder / name, files[name]) for name in JSON_FILES}
+    step: Any = trees["trainer.json"].get("step")
+    if type(step) is not int or step < 0:
+        raise DataError(f"{folder / 'trainer.json'} is corrupt: step: {step!r:.40}; a whole number is right")
     return Checkpoint(
         trees["config.json"],
         trees["codecs.json"],

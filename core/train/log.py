@@ -150,7 +150,7 @@ def read_line(line: bytes) -> tuple[str, int]:
     try:
         tree = json.loads(line)
         return str(tree["event"]), int(tree["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "", sys.maxsize
 
 

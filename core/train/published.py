@@ -125,11 +125,14 @@ def read(path: Path, key: str) -> tuple[dict[str, Tensor], str]:
 def beside(path: Path, name: str, key: str) -> Mapping[str, Any]:
     """A JSON file in the same folder; empty where there is none."""
     try:
-        return json.loads((path.parent / name).read_text(encoding="utf-8"))
+        tree = json.loads((path.parent / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{key}: {path.parent / name}: {error}") from None
+    if not isinstance(tree, dict):
+        raise DataError(f"{key}: {path.parent / name}: not a JSON object")
+    return tree
 
 
 def check_shape(encoder: BertEncoder, held: Mapping[str, Tensor], cfg: Mapping[str, Any], key: str) -> None:

@@ -63,6 +63,10 @@ class ResidueCodec:
         """The sequences, a line each."""
         return "".join(self.label(one) if one > SEPARATOR else "\n" for one in ids).rstrip("\n")
 
+    def same(self, decoded: str, value: Any) -> bool:
+        """Both sequences, letter by letter, whatever stands between them."""
+        return decoded.split("\n") == [sequence.upper() for sequence in value]
+
     def label(self, token: int) -> str:
         """A residue's letter."""
         if token < SEPARATOR:
@@ -107,6 +111,10 @@ class ColumnCodec:
         """A CIGAR, the first sequence being the reference."""
         move_of = {token: move for move, token in MOVES.items()}
         return cigar_of("".join(move_of[one] for one in ids if one in move_of))
+
+    def same(self, decoded: str, value: Any) -> bool:
+        """The same columns, as rows or as a CIGAR."""
+        return self.encode(decoded) == self.encode(value)
 
     def label(self, token: int) -> str:
         """M, D or I."""

@@ -6,6 +6,7 @@ A file is first cut into raw entries, then each is parsed: one that cannot be re
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -24,6 +25,11 @@ Entry = list[Line]
 ALIGNED = (".afa", ".afa.gz")
 CORE = "#=GC core"
 """A line of Stockholm files of ours: a 0 or 1 a column, which of them are scored."""
+HEADS = {
+    "phylip": (re.compile(rb"\s{0,100}\d{1,9}\s{1,100}\d{1,9}\s{0,100}$"), "the number of rows and columns"),
+    "stockholm": (re.compile(rb"# STOCKHOLM"), "`# STOCKHOLM 1.0`"),
+}
+"""Looked at before a parser that makes much of little sees the rest."""
 
 
 def read_fasta(cfg: AlignmentConfig, path: Path) -> Iterator[Record]:
@@ -101,6 +107,9 @@ def reader(name: str, begins: Callable[[Line], bool]) -> Callable[[AlignmentConf
 
 def parse_alignment(name: str, entry: Entry, key: str) -> Record:
     """Bio.Align raises whatever its parsers stumble on: all of it means that this is no such file."""
+    head = entry[0]
+    if name in HEADS and not HEADS[name][0].match(head.raw):
+        raise head.bad(f"no alignment in {name} format: {HEADS[name][1]} comes first")
     texts = [line.text for line in entry]
     core = "".join(text.removeprefix(CORE).strip() for text in texts if text.startswith(CORE))
     kept = [text for text in texts if not text.startswith(CORE) and not (name == "clustal" and text[:1].isspace())]

@@ -81,6 +81,9 @@ def from_reaction(cfg: ReactionConfig, text: str, key: str, meta: Mapping[str, o
     return Record(key, read_source(cfg, text), None, dict(meta))
 
 
+MOST_CELLS = 10_000
+
+
 def read_csv(cfg: ReactionConfig, path: Path) -> Iterator[Record]:
     """Columns by the names of the config, or by the usual ones (GLN's and Chemformer's among them)."""
     return read_table(cfg, path, None)
@@ -115,6 +118,8 @@ def read_table(cfg: ReactionConfig, path: Path, split: Split | None) -> Iterator
 
 def cells(line: Line, delimiter: str) -> list[str]:
     """Of one line; SMILES hold no line ends, so a row is a line."""
+    if line.raw.count(delimiter.encode()) > MOST_CELLS:
+        raise line.bad(f"no row of a table: more than {MOST_CELLS:,} cells")
     try:
         return next(csv.reader([line.text], delimiter=delimiter, strict=True), [])
     except csv.Error as error:

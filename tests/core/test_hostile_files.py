@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,18 @@ from core.config_toml import LONGEST as LONGEST_CONFIG
 from core.config_toml import lines_of, load, parse_file
 from core.data import lines
 from core.data.jsonl import read_jsonl
+from core.data.lines import Line
 from core.errors import BadRecord, ConfigError, DataError
 from core.record import Hypothesis, Prediction, Record
+from core.report.facts import read_log
+from core.run.outputs import parse_json
 from core.run.written import destination
 from core.settings import run_config
 from core.task import Format
 from core.train.checkpoint import Checkpoint, as_json, read_checkpoint, write_checkpoint
+from core.train.log import read_line
+from core.train.published import beside
+from core.words import run_folder
 from tasks import TASKS
 
 
@@ -216,3 +223,67 @@ def test_a_recording_whose_name_no_file_has_is_refused_in_few_words(name: str, t
     with pytest.raises(BadRecord, match="no file has such a name") as refusal:
         located(name, tmp_path)
     assert len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize("step", ["1", -1, 1.5, None, [], True])
+def test_a_step_that_is_no_number_is_refused(folder: Path, step: Any) -> None:
+    """Its maker may have written digests that agree."""
+    write_checkpoint(folder, Checkpoint({}, {}, {"a": torch.ones(2)}, {"a": torch.ones(2)}, {"step": step}))
+    with pytest.raises(DataError, match=r"trainer\.json is corrupt: step: .* a whole number is right"):
+        read_checkpoint(folder)
+
+
+def test_facts_that_are_nested_too_deep_hide_no_reason(tmp_path: Path) -> None:
+    """`run.json` says whose run it is, before its config is read."""
+    (tmp_path / "config.toml").write_text("seed = 1\n")
+    (tmp_path / "run.json").write_text("[" * 100_000 + "]" * 100_000)
+    assert run_folder(TASKS["roman"], [str(tmp_path)], ()) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "content", "said"),
+    [
+        ("reaction_prediction", "a.tsv", b"\t" * 1_000_000, "a.tsv:1: no row of a table: more than 10,000 cells"),
+        ("reaction_prediction", "a.csv", b"," * 1_000_000, "a.csv:1: no row of a table: more than 10,000 cells"),
+        ("protein_alignment", "a.phy", b'{"t": 1, ' * 100_000, "a.phy:1: no alignment in phylip format"),
+    ],
+)
+def test_a_row_of_a_million_cells_is_not_cut_up(
+    task: str, name: str, content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    form = next(form for form in TASKS[task].formats.values() if name[1:] in form.endings)
+    assert form.read is not None
+    with pytest.raises((BadRecord, DataError)) as error:
+        list(form.read(TASKS[task].config(), tmp_path / name))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('"" = 1', 'a.toml:1: "" = 1: no such key; the top level has'),
+        ('"a b" = [{x = 1}]', 'a.toml:1: "a b" = [{x = 1}]: no such key'),
+        ('[train]\n"\\u0007" = 1', 'train."\\u0007" = 1: no such key'),
+        ("[train]\n" + "9" * 5000 + " = 1", f"a.toml:2: train.{'9' * 60}... = 1: no such key"),
+    ],
+)
+def test_a_key_of_any_kind_is_named_in_one_line(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load(run_config(TASKS["roman"].config), tmp_path / "a.toml")
+    assert said in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_json_that_is_nested_too_deep_is_refused_wherever_it_is_read(tmp_path: Path) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    (tmp_path / "config.json").write_text(deep)
+    with pytest.raises(DataError, match=r"train\.init_encoder: .*config\.json: maximum recursion"):
+        beside(tmp_path / "model.safetensors", "config.json", "train.init_encoder")
+    (tmp_path / "log.jsonl").write_text(deep + "\n")
+    with pytest.raises(DataError, match=r"log\.jsonl: maximum recursion"):
+        read_log(tmp_path / "log.jsonl")
+    assert read_line(deep.encode() + b"\n") == ("", sys.maxsize)
+    with pytest.raises(BadRecord, match=r"x:1: not JSON: maximum recursion"):
+        parse_json(Line(Path("x"), 1, deep.encode()))

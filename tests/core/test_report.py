@@ -20,14 +20,17 @@ import pytest
 import sacrebleu
 
 from core.cli import dispatch
-from core.data.config import DataConfig
+from core.data.config import DataConfig, MixedSource
 from core.metrics.sacre import bleu
 from core.record import Hypothesis, Prediction, Record, Split
 from core.report.examples import marked
 from core.report.facts import number
 from core.report.page import Section, folded, page
 from core.report.page import text as text_of
+from core.run.card import card
+from core.run.folder import RunFolder, read_json
 from core.run.scoring import alone, score
+from core.run.stored import stored_config
 from core.task import Task
 from core.testing.toys import TOY
 from tasks import TASKS
@@ -321,6 +324,25 @@ def test_a_card_says_what_one_must_know(runs: tuple[Path, Path]) -> None:
     for task in TASKS.names():
         own = TASKS[task]
         assert {name for name in own.sources if name not in ("files", "jsonl")} == set(own.licences), task
+
+
+def test_a_card_tells_limits_of_the_data_that_the_run_was_made_of(runs: tuple[Path, Path]) -> None:
+    folder = RunFolder(runs[0])
+    config, result, facts = stored_config(TASK, folder), read_json(folder.metrics), read_json(folder.facts)
+    known = replace(TASK, limits="Strings are short.", licences={"hostile": "free"})
+    said = card(known, config, result, facts)
+    assert "Strings are short." in said
+    assert "* licence of the data: free\n" in said
+    mixed = replace(
+        config,
+        data=replace(
+            config.data, mix=(MixedSource(name="mine", source="files"), MixedSource(name="more", source="builtin"))
+        ),
+    )
+    said = card(known, mixed, result, facts)
+    assert "Strings are short." not in said, "who knows what stands in the files"
+    assert "what they leave out, it has not learned" in said
+    assert "* licence of the data: hostile: free; files: not known to this program" in said
 
 
 @pytest.mark.slow

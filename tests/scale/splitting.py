@@ -89,7 +89,7 @@ def divide(out: Path, kind: str) -> None:
                 codecs = Codecs(source=TinyFrames(stretch=6), target=RegexTokenizer.fit(["abcdef"]))
             pairs = tiny_pairs(codecs, RECORDS, copy=loss.model.copies)
             tokens = sum(len(target) + 1 for _, target in pairs)
-            cfg = TrainConfig(precision="fp32", parallel=kind, **loss.train)
+            cfg = replace(TrainConfig(precision="fp32"), parallel=kind, **loss.train)
             model = build(replace(loss.model, dropout=0.0), codecs, seed=3).double()
             stir(model)
             batches = TrainBatches(Examples.build(pairs), BatchConfig(), 5, rank=ranks.rank, world=ranks.world)

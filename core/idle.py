@@ -124,6 +124,7 @@ RULES: tuple[Idle, ...] = (
     Idle("data.test", without("data.source", "builtin"), FILES),
     Idle("data.holdout_source", without("data.source", "builtin"), FILES),
     Idle("data.holdout_target", without("data.source", "builtin"), FILES),
+    Idle("data.holdout_longer", without("data.source", "builtin"), FILES),
 )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Literal
 
 from core.config import AtLeast0, AtLeast1, Bounds, Impossible, Share, config
+from core.patterns import slow
 
 MAIN = "main"
 """What `data.source` is called beside the sources of `data.mix`."""
@@ -53,9 +54,12 @@ class DataConfig:
     """Part of train, chosen by a hash of the key, that serves as dev where there is no dev file."""
     holdout_source: str = ""
     """A regular expression: where there is no dev file, the training records in whose source it is found serve as dev, so that dev
-    asks for what training never shows (a known word in new company, say). In place of `holdout`."""
+    asks for what training never shows (a known word in new company, say). In place of `holdout`. Signs and classes, repeated or
+    not, with | between alternatives."""
     holdout_target: str = ""
-    """The same of targets: `(\\S+ ){19}` holds out those of 20 words and more. Where both are given, both have to be found."""
+    """The same of targets. Of these three, all that are given have to be true of a record."""
+    holdout_longer: AtLeast0 = 0
+    """The same of records whose targets have more than so many words, with spaces between them; 0: of none."""
     limit: AtLeast0 = 0
     """Use at most so many training records; 0 uses all."""
     long: Literal["drop", "truncate", "stop"] = "drop"
@@ -80,12 +84,20 @@ class DataConfig:
     temperature: Annotated[float, Bounds(low=1)] = 1.0
     """With `mix`: a source of n records is drawn in proportion to n^(1/temperature); 1: all records alike, larger: small sources more."""
 
+    @property
+    def holding_out(self) -> str:
+        """The first key that says by what a record is held out, in place of a hash; empty where none does."""
+        return next((key for key in ("holdout_source", "holdout_target", "holdout_longer") if getattr(self, key)), "")
+
     def __post_init__(self) -> None:
         for key in ("holdout_source", "holdout_target"):
+            pattern: str = getattr(self, key)
             try:
-                re.compile(getattr(self, key))
+                re.compile(pattern)
             except (re.error, OverflowError, RecursionError) as error:
                 raise Impossible(key, f"no regular expression: {error}") from None
+            if pattern and (reason := slow(pattern)):
+                raise Impossible(key, reason)
         names = [one.name for one in self.mix]
         if again := next((name for at, name in enumerate(names) if name in names[:at]), ""):
             raise Impossible("mix", f"two sources are called {again!r}")

@@ -158,8 +158,7 @@ def with_holdout(read: Read, data: DataConfig, whole: Read | None = None) -> Rea
         if split == "test":
             return read("test")
         dev, first = peek(read("dev"))
-        if first and (data.holdout_source or data.holdout_target):
-            key = "holdout_source" if data.holdout_source else "holdout_target"
+        if first and (key := data.holding_out):
             raise ConfigError(f"data.{key} = {getattr(data, key)!r}: there are dev records already; leave it out")
         if split == "train":
             train = read("train")
@@ -174,17 +173,21 @@ def with_holdout(read: Read, data: DataConfig, whole: Read | None = None) -> Rea
 
 def holding_out(data: DataConfig) -> tuple[Callable[[Record], bool], str]:
     """(whether a training record serves as dev, how that is said); nothing is said where none does."""
-    patterns = {"source": data.holdout_source, "target": data.holdout_target}
-    given = {side: re.compile(pattern) for side, pattern in patterns.items() if pattern}
-    if not given:
+    if not data.holding_out:
         said = f"{100 * data.holdout:g} % of train is held out by a hash of its keys" if data.holdout else ""
         return lambda record: hashed_share(record.key) < data.holdout, said
+    patterns = {"source": data.holdout_source, "target": data.holdout_target}
+    given = {side: re.compile(pattern) for side, pattern in patterns.items() if pattern}
+    wheres = [f"{pattern!r} is in the {side}" for side, pattern in patterns.items() if pattern]
+    if data.holdout_longer:
+        wheres.append(f"the target has more than {data.holdout_longer} words")
 
     def found(record: Record) -> bool:
+        if data.holdout_longer and len(text_of(record, "target").split(" ")) <= data.holdout_longer:
+            return False
         return all(pattern.search(text_of(record, side)) is not None for side, pattern in given.items())
 
-    where = " and ".join(f"{pattern!r} is in the {side}" for side, pattern in patterns.items() if pattern)
-    return found, f"the training records are held out where {where}"
+    return found, f"the training records are held out where {' and '.join(wheres)}"
 
 
 def text_of(record: Record, side: str) -> str:

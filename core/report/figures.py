@@ -67,7 +67,7 @@ def heat(axes: Any, chart: HeatMap) -> None:
     axes.set_title(plain(chart.title), fontsize=10)
     axes.set_ylabel(plain(chart.row_name))
     axes.xaxis.set_label_position("bottom")
-    axes.set_xlabel(plain(f"{chart.column_name}; darkest: {float(chart.values.max(initial=0.0)):.2f}"))
+    axes.set_xlabel(plain(f"{chart.column_name}; strongest: {float(chart.values.max(initial=0.0)):.2f}"))
 
 
 def lines(axes: Any, chart: Chart) -> None:

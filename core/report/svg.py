@@ -178,7 +178,7 @@ def heat_map(chart: HeatMap, *, alone: bool = False) -> str:
 
 def key(chart: HeatMap) -> str:
     """What is read where, and how much the strongest colour is."""
-    return f"down: {chart.row_name}; across: {chart.column_name}; darkest: {said(float(round(chart.values.max(initial=0.0), 2)))}"
+    return f"down: {chart.row_name}; across: {chart.column_name}; strongest: {said(float(round(chart.values.max(initial=0.0), 2)))}"
 
 
 def png(values: np.ndarray) -> bytes:

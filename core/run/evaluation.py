@@ -192,7 +192,16 @@ def with_data(task: Task[Any], cfg: RunConfig, data: Path | None, split: Split) 
         jsonl = False
     if not jsonl and data.is_file() and not data.name.endswith(endings):
         raise ConfigError(f"--data {data}: unknown ending; one of {', '.join(('.jsonl', '.jsonl.gz', *endings))}")
-    empty = replace(cfg.data, source="jsonl" if jsonl else "files", train="", dev="", test="", path=())
+    own = {
+        "train": "",
+        "dev": "",
+        "test": "",
+        "path": (),
+        "holdout_source": "",
+        "holdout_target": "",
+        "holdout_longer": 0,
+    }
+    empty = replace(cfg.data, source="jsonl" if jsonl else "files", **own)
     if data.is_dir():
         return replace(cfg, data=replace(empty, path=(str(data),)))
     named = replace(empty, test=str(data)) if split == "test" else replace(empty, dev=str(data))

@@ -249,7 +249,7 @@ def test_what_was_found_exactly_stands_in_the_section() -> None:
 def test_a_map_says_what_is_where_and_how_much_the_strongest_colour_is() -> None:
     drawn = svg(HeatMap("map", "Map", ("a", "b"), ("<c>",), np.array([[0.25], [0.875]])), alone=True)
     texts = [one.text for one in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
-    assert texts[-1] == "down: output; across: source; darkest: 0.88"
+    assert texts[-1] == "down: output; across: source; strongest: 0.88"
     assert set(texts) >= {"a", "b", "<c>"}
 
 

@@ -19,6 +19,8 @@ from core.data.split import hashed_share, split_of
 from core.data.wheel import PinnedWheel
 from core.errors import BadRecord, ConfigError, DataError
 from core.record import SPLITS, Record
+from core.run.evaluation import with_data
+from core.settings import run_config
 from core.task import Format, Task
 from tasks.roman import TASK as ROMAN
 
@@ -87,7 +89,7 @@ def test_a_pattern_holds_out_structures_that_training_never_shows(
     )
     data = DataConfig(source="jsonl", path=(str(tmp_path),))
 
-    def held_out(**patterns: str) -> list[str]:
+    def held_out(**patterns: Any) -> list[str]:
         own = replace(data, **patterns)
         dev, train = ([record.source for record in read(own, split).records] for split in ("dev", "train"))
         assert sorted(dev + train) == sorted(commands)
@@ -95,7 +97,9 @@ def test_a_pattern_holds_out_structures_that_training_never_shows(
 
     assert held_out(holdout_source=r"jump .|. jump") == ["jump twice", "run and jump"]
     assert "held out where 'jump .|. jump' is in the source" in capsys.readouterr().err
-    assert held_out(holdout_target=r"(\S+ ){1}") == ["walk twice", "jump twice", "walk and run", "run and jump"]
+    assert held_out(holdout_longer=1) == ["walk twice", "jump twice", "walk and run", "run and jump"]
+    assert "the target has more than 1 words" in capsys.readouterr().err
+    assert held_out(holdout_source="run", holdout_longer=1) == ["walk and run", "run and jump"]
     assert held_out(holdout_source="run", holdout_target=" ") == ["walk and run", "run and jump"]
     assert held_out(holdout_source="swim") == []
     with pytest.raises(Impossible, match="holdout_source: no regular expression"):
@@ -104,6 +108,19 @@ def test_a_pattern_holds_out_structures_that_training_never_shows(
     for split in ("train", "dev"):
         with pytest.raises(ConfigError, match=r"data\.holdout_target = 'W': there are dev records already"):
             read(replace(data, holdout_target="W"), split)
+
+
+def test_what_training_held_out_is_no_affair_of_data_that_is_brought(tmp_path: Path) -> None:
+    """`evaluate RUN --data FILE` of a run whose dev was held out by a rule, and further sources beside such a one."""
+    write(tmp_path / "dev.jsonl", *pairs(4))
+    trained = replace(
+        run_config(ROMAN.config)(),
+        data=DataConfig(
+            source="jsonl", path=(str(tmp_path),), holdout_source="1", holdout_target="I", holdout_longer=2
+        ),
+    )
+    brought = with_data(ROMAN, trained, tmp_path / "dev.jsonl", "dev")
+    assert len(read(brought.data, "dev").records) == 4
 
 
 def test_a_pattern_is_looked_for_in_text_alone(tmp_path: Path) -> None:

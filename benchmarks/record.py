@@ -23,7 +23,7 @@ from core.config_toml import load
 from core.data.sources import read_records
 from core.data.split import hashed_share
 from core.record import Record
-from core.run.prepared import source_name
+from core.run.card import sources
 from core.settings import run_config
 from tasks import TASKS
 
@@ -146,8 +146,9 @@ def ask(session: Session, name: str, run: Path) -> None:
 def private(name: str, run: Path) -> str:
     """Why no text of a record may be kept; nothing where the licence of the data is known to allow it."""
     task = TASKS[name]
-    source = source_name(task, load(run_config(task.config), run / "config.toml", ()).config)
-    return "" if source in task.licences else f"(texts of `{source}` are not kept: nothing is known of their licence)"
+    found = sources(task, load(run_config(task.config), run / "config.toml", ()).config)
+    unknown = [source for source in found if source not in task.licences]
+    return f"(texts of `{unknown[0]}` are not kept: nothing is known of their licence)" if unknown else ""
 
 
 def without_samples(lines: Sequence[str]) -> list[str]:

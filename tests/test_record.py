@@ -20,6 +20,17 @@ def test_what_a_page_shows_is_what_was_recorded(page: Path) -> None:
     )
 
 
+def test_no_text_is_kept_of_data_whose_licence_nobody_knows(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("")
+    assert record.private("roman", tmp_path) == ""
+    for text in ('[data]\nsource = "jsonl"\n', '[[data.mix]]\nname = "mine"\nsource = "jsonl"\n'):
+        config.write_text(text)
+        assert record.private("roman", tmp_path) == "(texts of `jsonl` are not kept: nothing is known of their licence)"
+    lines = ["step 5  loss 1.2", "  source  secret", "  target  secret", "  output  secret", "written"]
+    assert record.without_samples(lines) == ["step 5  loss 1.2", "written"]
+
+
 def test_a_session_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "short.toml"
     config.write_text((record.ROOT / "configs" / "roman" / "tiny.toml").read_text().replace("steps = 750", "steps = 2"))

@@ -343,6 +343,7 @@ def test_a_card_tells_limits_of_the_data_that_the_run_was_made_of(runs: tuple[Pa
     assert "Strings are short." not in said, "who knows what stands in the files"
     assert "what they leave out, it has not learned" in said
     assert "* licence of the data: hostile: free; files: not known to this program" in said
+    assert "evil.example" not in said, "which every record has in its key"
 
 
 @pytest.mark.slow

@@ -80,6 +80,7 @@ def test_a_recipe_is_whole(recipe: Recipe) -> None:
 def test_every_published_set_of_a_recipe_is_there_and_names_are_told_apart() -> None:
     assert len({one.title for one in RECIPES}) == len(RECIPES)
     assert recipe_of("scan-simple", RECIPES) is recipe_of("code_synthesis/scan-simple", RECIPES)
+    assert [recipe_of(name, RECIPES).seeds for name in ("geoquery-sql", "aeslc")] == [3, 1]
     with pytest.raises(ConfigError, match="no such recipe; did you mean"):
         recipe_of("code_synthesis/scan-simpel", RECIPES)
     twice = [RECIPES[0], replace(RECIPES[0], task="roman")]
@@ -177,7 +178,7 @@ def test_a_recipe_trains_goes_on_is_recorded_and_compared(place: Path, capsys: p
     assert (run / "metrics.json").stat().st_mtime_ns == trained, "what is there is not trained again"
     assert capsys.readouterr().out.endswith("exact@1: inside the recorded interval\n")
 
-    assert main([*words, "train.lr=1e-3", "train.steps=2", "--record"]) == 0
+    assert main([*words, "train.lr=1e-3", "train.steps=2", "--record", "--seeds=1"]) == 0
     page = (place / "docs/results.md").read_text("utf-8") if main([*words[2:], "--page"]) == 0 else ""
     assert "| `train.steps=2`, `train.lr=0.001` | seed 1 |" in page
     assert "seeds 1, 2" in page

@@ -42,7 +42,12 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("words", nargs="*", metavar="TASK/SET | key=value", help="a recipe, and what is to differ")
     found.add_argument("--list", action="store_true", help="name the recipes, their goals and what they reached")
     found.add_argument("--seed", type=int, metavar="N", help="the first seed; default: the config's")
-    found.add_argument("--seeds", type=int, metavar="N", help="so many seeds, one after the other; default: 1")
+    found.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="so many, one after the other; default: 1, to --record what its minutes allow",
+    )
     found.add_argument(
         "--split", choices=("dev", "test"), help="where the figures are taken; default: as the recipe says"
     )
@@ -114,7 +119,7 @@ def asked_for(given: argparse.Namespace, recipes: Sequence[Recipe]) -> tuple[Ask
     settings = tuple(word for word in given.words if is_override(word))
     asked = Asked(TASKS[recipe.task], recipe, settings, given.split or recipe.split, given.runs)
     first, _ = asked.config(given.seed).config.seed, asked.asked_alone
-    return asked, list(range(first, first + (given.seeds or 1)))
+    return asked, list(range(first, first + (given.seeds or (recipe.seeds if given.record else 1))))
 
 
 def reproduced(asked: Asked, seeds: Sequence[int], given: argparse.Namespace) -> int:

@@ -32,7 +32,6 @@ class Recipe:
     machine: Literal["2 cores", "GPU"] = "2 cores"
     split: Split = "dev"
     """Where the figures are taken."""
-    seeds: int = 1
     records: int = 0
     """The first so many of them by hashed key; 0: all."""
     search: tuple[str, ...] = ()
@@ -56,6 +55,11 @@ class Recipe:
     def title(self) -> str:
         """As it is asked for."""
         return f"{self.task}/{self.name}"
+
+    @property
+    def seeds(self) -> int:
+        """So many are recorded: three, unless one takes an hour."""
+        return 3 if self.minutes < 60 else 1
 
     @property
     def config(self) -> Path:

@@ -78,7 +78,9 @@ class Attention:
         if not self.seconds:
             return []
         chosen = self.together().argmax(-1)
-        return [(self.target[t], chosen[t] * self.seconds, (chosen[t] + 1) * self.seconds) for t in range(self.said)]
+        places = [int(place) for place in chosen[: self.said]]
+        pairs = zip(self.target, places, strict=False)
+        return [(token, place * self.seconds, (place + 1) * self.seconds) for token, place in pairs]
 
     @property
     def said(self) -> int:

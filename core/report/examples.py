@@ -72,9 +72,10 @@ def example(prediction: Prediction, said: str, present: Present, present_target:
     return f'<div class="example">{head}{body}</div>'
 
 
-def listed(rows: Sequence[tuple[str, str]]) -> str:
-    """Names and their HTML."""
-    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{cell}</dd>' for name, cell in rows)}</dl>" if rows else ""
+def listed(rows: Sequence[tuple[str, str]], *, stacked: bool = False) -> str:
+    """Names and their HTML beside them; below them, where that needs the whole width."""
+    kind = ' class="stacked"' if stacked else ""
+    return f"<dl{kind}>{''.join(f'<dt>{escape(name)}</dt><dd>{cell}</dd>' for name, cell in rows)}</dl>" if rows else ""
 
 
 def marked(output: str, target: str) -> str:

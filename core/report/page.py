@@ -44,14 +44,16 @@ details { margin: .6rem 0 } summary { cursor: pointer; font-weight: 600; overflo
 .example h3 { margin: 0 0 .4rem; font-size: .92rem; color: var(--faint); font-weight: 500; overflow-wrap: anywhere }
 .example dl { display: grid; grid-template-columns: fit-content(11rem) minmax(0, 1fr); gap: .2rem .9rem; margin: 0 }
 .example dt { color: var(--faint); overflow-wrap: anywhere; min-width: 5rem }
+.example dl.stacked { grid-template-columns: minmax(0, 1fr) }
 .example dd { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0 }
 .links { overflow-x: auto; margin: 0 0 .5rem } .links svg { display: block; height: auto }
+.domain { white-space: normal }
 .domain h2 { border: 0; padding: 0; margin: 0; font-size: .95rem; font-weight: 500 } .domain section { border: 0; padding: 0 }
 mark { background: var(--mark); color: inherit } ins { text-decoration: none; border-bottom: 2px solid var(--good) }
 del { text-decoration: none; border-bottom: 2px dotted var(--bad) }
 .good { color: var(--good) } .bad { color: var(--bad) }
 @media (max-width: 40rem) { body { padding: .6rem .8rem 3rem; font-size: 15px }
-  .example dl { grid-template-columns: fit-content(7rem) minmax(0, 1fr) } td, th { padding-right: .55rem } }
+  .example dl:not(.stacked) { grid-template-columns: fit-content(7rem) minmax(0, 1fr) } td, th { padding-right: .55rem } }
 @media print { :root { color-scheme: light; --ink: #000; --paper: #fff; --faint: #444; --line: #bbb; --card: #fff;
     --good: #1d7f4e; --bad: #b3352b; --mark: #ffe9a8 }
   body { font-size: 10.5pt; max-width: none; padding: 0 } nav { display: none } details > summary { display: none }

@@ -280,7 +280,7 @@ def item(sides: Sequence[Side], row: int, scores: Sequence[Sequence[float]]) -> 
         answer = side.predictions[row]
         shown_ = f'<div class="domain">{present(answer)}</div>' if present else marked(answer.output, target)
         rows.append((f"{side.name}: {number(abs(own[row]))}", shown_ or "<em>(empty)</em>"))
-    return f'<div class="example"><h3>{escape(record.key)}</h3>{listed(rows)}</div>'
+    return f'<div class="example"><h3>{escape(record.key)}</h3>{listed(rows, stacked=present is not None)}</div>'
 
 
 def config_section(sides: Sequence[Side]) -> Section:

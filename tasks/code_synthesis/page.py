@@ -24,6 +24,7 @@ pre .n { color: light-dark(#b34a14, #f0935f) } pre .c { color: var(--faint); fon
 pre .b { color: light-dark(#2459c4, #8ab4ff) }
 p.request { margin: 0 0 .3rem; font-weight: 500 } p.none { color: var(--faint); font-size: .92em }
 table.tests { font-size: .85em; margin: .3rem 0 } table.tests td { padding: .1rem .7rem .1rem 0; overflow-wrap: anywhere }
+table.tests th { padding: 0 .7rem 0 0; color: var(--faint); font-weight: 400 }
 td.passed { color: var(--good); font-weight: 600 } td.failed { color: var(--bad); font-weight: 600 }
 """
 """Within a page that has colours of its own."""
@@ -102,4 +103,5 @@ def shown(title: str, tests: Sequence[Check], verdict: Sequence[bool]) -> str:
     ]
     more = f", {len(tests) - MOST} more" if len(tests) > MOST else ""
     head = f'<p class="none">{title}: {sum(verdict)} of {len(tests)} passed{more}</p>'
-    return f'{head}<table class="tests">{"".join(rows)}</table>'
+    names = "<tr><th></th><th>call</th><th>expected</th></tr>"
+    return f'{head}<table class="tests">{names}{"".join(rows)}</table>'

@@ -25,7 +25,7 @@ h2 { font-size: 1.05rem; margin: 1.6rem 0 .2rem } .facts { color: var(--faint); 
 table { border-collapse: collapse; font: 13px/1.25 ui-monospace, Menlo, Consolas, monospace }
 td { padding: 0; width: 1.05em; min-width: 1.05em; text-align: center; border: 0 }
 td.name { width: auto; text-align: left; padding-right: 1em; white-space: nowrap }
-td.last { width: auto; padding-left: .8em; color: var(--faint); text-align: right }
+td.last { width: auto; padding-left: .8em; color: var(--faint); text-align: right; white-space: nowrap }
 td.gap { color: var(--faint) } tr.bars td { height: 1.3em; vertical-align: bottom; padding-top: 3px }
 tr.bars i { display: block; background: var(--bar); width: 80%; margin: 0 auto } tr.sure i { background: #3a8f5c }
 tr.bars td.name { color: var(--faint); font-size: 11px } .key span { padding: 0 .45em; margin-right: .5em }

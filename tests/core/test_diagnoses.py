@@ -146,6 +146,7 @@ def test_alignments_coverage_and_times_by_hand() -> None:
     )
     np.testing.assert_allclose(found.coverage_S, [0.4 + 0.1 + 0.5, 0.5 + 0.3, 0.1 + 0.6 + 0.5])
     assert found.times() == [("0", 0.5, 1.0), ("1", 1.0, 1.5)]
+    assert {type(end) for _, *ends in found.times() for end in ends} == {float}, "as they are told in a notebook"
     np.testing.assert_allclose(found.together("max")[0], [0.7, 0.8, 0.1])
     assert looked(one[None, None]).times() == [], "text has no seconds"
 

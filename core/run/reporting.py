@@ -187,8 +187,8 @@ def write(seen: Seen, sections: Sequence[Section], output: Path) -> None:
     folder = output.with_suffix("")
     folder = folder if folder != output else output.with_name(output.name + "-pictures")
     folder.mkdir(exist_ok=True)
-    without = pictures(made, folder)
     write_text(output, page(title(seen), lead(seen), sections, style=seen.task.present_style))
+    without = pictures(made, folder)
     print(f"{output}: {output.stat().st_size / 1e6:.2f} MB; {len(made)} pictures in {folder}/")
     if without:
         print(without, file=sys.stderr)

@@ -43,6 +43,10 @@ class Sampled(str):
         return made
 
 
+LONG = 10_000
+"""Characters of a text for which it pays not to ask for the place of each piece, too."""
+
+
 @dataclass(frozen=True)
 class SubwordTokenizer:
     """Ids: four specials, 256 bytes, then `pieces`."""
@@ -122,6 +126,8 @@ class SubwordTokenizer:
             import numpy as np
 
             return self.sample(str(value), np.random.default_rng(value.seed), value.share)
+        if len(value) > LONG:
+            return self.encode_all([value])[0]
         return self.engine.encode(" " + clean(value)).ids if value else []
 
     def encode_all(self, values: Sequence[Any]) -> list[list[int]]:

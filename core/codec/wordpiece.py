@@ -8,7 +8,7 @@ cut so, or is longer than 100 letters, is unknown. As a source it stands between
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -19,6 +19,8 @@ from core.errors import DataError
 NAMES = ("[PAD]", "[CLS]", "[SEP]", "[UNK]")
 """Of our specials, in a vocab.txt."""
 LONGEST = 100
+LETTERS_KEPT = 70_000
+"""Of a text with every letter that there is, all would be a burden."""
 CHINESE = (
     *((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F)),
     *((0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),
@@ -95,31 +97,43 @@ class WordPieceTokenizer:
 
 def words(text: str, *, lower: bool) -> Iterator[str]:
     """Cleaned, and cut into words and single marks."""
-    spaced = "".join(f" {one} " if is_chinese(one) else one for one in cleaned(text))
+    spaced = text.translate(CLEANED)
     if lower:
-        plain = unicodedata.normalize("NFD", spaced)
-        spaced = "".join(one for one in plain if unicodedata.category(one) != "Mn").lower()
-    for part in spaced.split():
-        word = ""
-        for one in part:
-            if is_mark(one):
-                if word:
-                    yield word
-                yield one
-                word = ""
-            else:
-                word += one
-        if word:
-            yield word
+        spaced = unicodedata.normalize("NFD", spaced).translate(WITHOUT_ACCENTS).lower()
+    yield from spaced.translate(MARKED).split()
 
 
-def cleaned(text: str) -> Iterator[str]:
-    """Without control characters; any white space is a space."""
-    for one in text:
-        if one.isspace():
-            yield " "
-        elif one not in "\0\N{REPLACEMENT CHARACTER}" and not unicodedata.category(one).startswith("C"):
-            yield one
+class Letters(dict[int, str]):
+    """What becomes of each letter, found out when it is first met."""
+
+    def __init__(self, becomes: Callable[[str], str]) -> None:
+        super().__init__()
+        self.becomes = becomes
+
+    def __missing__(self, letter: int) -> str:
+        found = self.becomes(chr(letter))
+        if len(self) < LETTERS_KEPT:
+            self[letter] = found
+        return found
+
+
+def cleaned(one: str) -> str:
+    """No control characters; any white space is a space; an ideograph stands alone."""
+    if one.isspace():
+        return " "
+    if one in "\0\N{REPLACEMENT CHARACTER}" or unicodedata.category(one).startswith("C"):
+        return ""
+    return f" {one} " if is_chinese(one) else one
+
+
+def without_accent(one: str) -> str:
+    """Nothing, where it is one."""
+    return "" if unicodedata.category(one) == "Mn" else one
+
+
+def marked(one: str) -> str:
+    """A mark stands alone."""
+    return f" {one} " if is_mark(one) else one
 
 
 def is_mark(one: str) -> bool:
@@ -131,3 +145,6 @@ def is_mark(one: str) -> bool:
 def is_chinese(one: str) -> bool:
     """An ideograph of the Chinese script, which stands for itself."""
     return any(first <= ord(one) <= last for first, last in CHINESE)
+
+
+CLEANED, WITHOUT_ACCENTS, MARKED = Letters(cleaned), Letters(without_accent), Letters(marked)

@@ -49,7 +49,8 @@ class CodeTokenizer:
     """Words and signs."""
     rest: dict[str, int] = field(init=False, repr=False, compare=False)
     """Continuations."""
-    longest: int = field(init=False, repr=False, compare=False)
+    beginnings: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Of words and continuations: where none goes on, no longer one is looked for."""
 
     def __post_init__(self) -> None:
         begin = FIRST + len(self.words)
@@ -57,7 +58,8 @@ class CodeTokenizer:
         ids |= {piece: number for number, piece in enumerate(self.signs, begin + len(self.continuations))}
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "rest", {piece: number for number, piece in enumerate(self.continuations, begin)})
-        object.__setattr__(self, "longest", max(map(len, (*self.words, *self.continuations)), default=1))
+        begun = (piece[:n] for piece in (*self.words, *self.continuations) for n in range(1, len(piece) + 1))
+        object.__setattr__(self, "beginnings", frozenset(begun))
 
     @classmethod
     def fit(cls, texts: Iterable[str], size: int) -> Self:
@@ -113,7 +115,10 @@ class CodeTokenizer:
         ids: list[int] = []
         while piece:
             known = self.rest if continues else self.ids
-            length = next(n for n in range(min(len(piece), self.longest), 0, -1) if piece[:n] in known)
+            length, n = 1, 1
+            while n <= len(piece) and (head := piece[:n]) in self.beginnings:
+                length = n if head in known else length
+                n += 1
             ids.append(known[piece[:length]])
             piece, continues = piece[length:], True
         return ids

@@ -25,6 +25,7 @@ Entry = list[Line]
 ALIGNED = (".afa", ".afa.gz")
 CORE = "#=GC core"
 """A line of Stockholm files of ours: a 0 or 1 a column, which of them are scored."""
+LONGEST_ROW = 200_000
 HEADS = {
     "phylip": (re.compile(rb"\s{0,100}\d{1,9}\s{1,100}\d{1,9}\s{0,100}$"), "the number of rows and columns"),
     "stockholm": (re.compile(rb"# STOCKHOLM"), "`# STOCKHOLM 1.0`"),
@@ -108,6 +109,8 @@ def reader(name: str, begins: Callable[[Line], bool]) -> Callable[[AlignmentConf
 def parse_alignment(name: str, entry: Entry, key: str) -> Record:
     """Bio.Align raises whatever its parsers stumble on: all of it means that this is no such file."""
     head = entry[0]
+    if long := next((line for line in entry if len(line.raw) > LONGEST_ROW), None):
+        raise long.bad(f"no alignment in {name} format: a line of more than {LONGEST_ROW:,} characters")
     if name in HEADS and not HEADS[name][0].match(head.raw):
         raise head.bad(f"no alignment in {name} format: {HEADS[name][1]} comes first")
     texts = [line.text for line in entry]

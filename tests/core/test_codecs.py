@@ -42,6 +42,8 @@ def test_subwords_spell_odd_texts(kind: str, text: str) -> None:
 def test_many_texts_are_encoded_as_one_by_one(kind: str) -> None:
     tokenizer = SUBWORDS[kind]
     assert tokenizer.encode_all([*TEXTS, "", " x"]) == [tokenizer.encode(text) for text in [*TEXTS, "", " x"]]
+    long = " ".join(TEXTS * 400)  # read without places
+    assert tokenizer.encode(long) == tokenizer.engine.encode(" " + long).ids
 
 
 def test_bpe_is_learned_alike_each_time() -> None:

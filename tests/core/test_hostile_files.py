@@ -245,7 +245,13 @@ def test_facts_that_are_nested_too_deep_hide_no_reason(tmp_path: Path) -> None:
     [
         ("reaction_prediction", "a.tsv", b"\t" * 1_000_000, "a.tsv:1: no row of a table: more than 10,000 cells"),
         ("reaction_prediction", "a.csv", b"," * 1_000_000, "a.csv:1: no row of a table: more than 10,000 cells"),
-        ("protein_alignment", "a.phy", b'{"t": 1, ' * 100_000, "a.phy:1: no alignment in phylip format"),
+        (
+            "protein_alignment",
+            "a.msf",
+            b"MKV" * 100_000,
+            "a.msf:1: no alignment in msf format: a line of more than 200,000",
+        ),
+        ("protein_alignment", "a.phy", b'{"t": 1, ' * 10_000, "a.phy:1: no alignment in phylip format"),
     ],
 )
 def test_a_row_of_a_million_cells_is_not_cut_up(

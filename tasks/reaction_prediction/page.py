@@ -26,6 +26,12 @@ td.end, th.end { width: 4em; }
 td svg { max-width: 100%; height: auto; display: block; background: #fff; border-radius: .3rem; }
 code { font-size: .85em; overflow-wrap: anywhere; }
 .warning { color: var(--bad, #b3352b); } .met { color: var(--good, #1d7f4e); font-weight: 600; }
+@media (max-width: 40rem) {
+  tr { display: flex; flex-wrap: wrap; gap: 0 1em; border-top: 1px solid #8884 } tr:has(th) { display: none }
+  td { border: 0; padding: .2em 0; width: auto !important } td:nth-child(2), td:only-child { flex: 1 0 100%; order: 1 }
+  td.number:nth-child(1)::before { content: "rank " } td.number:nth-child(3)::before { content: "probability " }
+  td.end::before { content: "valid: " }
+}
 """
 HEAD = f"""<!DOCTYPE html>
 <html lang="en">

@@ -66,6 +66,9 @@ CONTRASTS = """(() => {
     found.push([(Math.max(a, b) + .05) / (Math.min(a, b) + .05), words.slice(0, 40), one.tagName + "." + one.getAttribute("class")]) }
   return found.sort((x, y) => x[0] - y[0]) })()"""
 """[contrast, words, element] of every text that is shown, the faintest first."""
+SQUEEZED = """[...document.querySelectorAll("#examples .domain svg")].filter(one =>
+  one.getBoundingClientRect().width < Math.min(200, parseFloat(one.getAttribute("width")) || 200)).length"""
+"""Drawings that are shown smaller than can be seen, though they are larger themselves."""
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +128,7 @@ def test_it_is_legible_and_nothing_sticks_out(
     assert browser.says("innerWidth") == width, "a phone widens a page in which something sticks out"
     assert browser.says("document.documentElement.scrollWidth") <= width
     assert [one for one in browser.says(CONTRASTS) if one[0] < LEGIBLE] == []
+    assert browser.says(SQUEEZED) == 0
     with Image.open(BytesIO(browser.picture())) as shown:
         counts = np.bincount(np.asarray(shown.convert("L")).ravel(), minlength=256)
     assert np.count_nonzero(counts) > 20, "an empty page"

@@ -58,7 +58,12 @@ class WordPieceTokenizer:
 
     def encode(self, value: Any) -> list[int]:
         """With both ends."""
-        return [BOS, *(one for word in words(value, lower=self.lower) for one in self._cut(word)), EOS]
+        found, cut = [BOS], dict[str, list[int]]()
+        for word in words(value, lower=self.lower):
+            if (ids := cut.get(word)) is None:
+                ids = cut[word] = self._cut(word)
+            found += ids
+        return [*found, EOS]
 
     def decode(self, ids: Sequence[int], extra: Sequence[str] = ()) -> str:
         """Pieces that continue a word joined to it; cleaning and lower-casing cannot be undone."""

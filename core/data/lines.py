@@ -6,8 +6,9 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from functools import partial
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from core.errors import BadRecord, DataError
 
@@ -53,7 +54,7 @@ def read_lines(path: Path) -> Iterator[Line]:
     """Every line, the empty ones too. Only a line feed ends a line (and a carriage return before it is dropped)."""
     number = 0
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with BufferedReader(cast(RawIOBase, gzip.open(path))) if path.suffix == ".gz" else path.open("rb") as file:
             for number, raw in enumerate(iter(partial(file.readline, LONGEST + 2), b""), start=1):
                 if len(raw) > LONGEST + 1:
                     raise DataError(f"{path}:{number}: a line of more than {LONGEST:,} bytes; cut it first")

@@ -46,6 +46,8 @@ from core.model.seq2seq import Seq2Seq
 # V vocabulary, D width
 
 LEFT_OUT = re.compile(r"pooler\.|cls\.|embeddings\.position_ids$")
+LONGEST_HEADER = 1 << 20
+"""Of a safetensors file: an encoder has some hundred tensors, each of which takes a line of it."""
 OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 OUR_SPECIALS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]")
 """What the first ids are called in a vocab.txt, in the order of ours."""
@@ -110,6 +112,8 @@ def read(path: Path, key: str) -> tuple[dict[str, Tensor], str]:
     """The tensors under their plain names, in float32, and the file's digest."""
     try:
         whole = path.read_bytes()
+        if (header := int.from_bytes(whole[:8], "little")) > LONGEST_HEADER:
+            raise DataError(f"{key}: {path}: a header of {header:,} bytes; at most {LONGEST_HEADER:,} are right")
         held = parse_tensors(whole)
     except (OSError, SafetensorError) as error:
         raise DataError(f"{key}: {' '.join(str(error).split())}") from None

@@ -99,15 +99,19 @@ class CodeTokenizer:
         ids: list[int] = []
         after_word = False
         pieces = CUT.findall(clean(value))
+        known = dict[tuple[str, bool], list[int]]()
         for at, piece in enumerate(pieces):
             if piece[0] in WORD:
-                ids.extend(self.word(piece, continues=after_word))
+                if (some := known.get((piece, after_word))) is None:
+                    some = known[piece, after_word] = self.word(piece, continues=after_word)
                 after_word = True
             elif piece == " " and after_word and at + 1 < len(pieces) and pieces[at + 1][0] in WORD:
-                after_word = False  # the next word brings this space
+                some, after_word = (), False  # the next word brings this space
             else:
-                ids.extend(self.sign(piece))
+                if (some := known.get((piece, False))) is None:
+                    some = known[piece, False] = self.sign(piece)
                 after_word = False
+            ids += some
         return ids
 
     def word(self, piece: str, *, continues: bool) -> list[int]:

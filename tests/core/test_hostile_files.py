@@ -31,6 +31,7 @@ from core.run.outputs import parse_json
 from core.run.written import destination
 from core.settings import run_config
 from core.task import Format
+from core.train import published
 from core.train.checkpoint import Checkpoint, as_json, read_checkpoint, write_checkpoint
 from core.train.log import read_line
 from core.train.published import beside
@@ -293,3 +294,10 @@ def test_json_that_is_nested_too_deep_is_refused_wherever_it_is_read(tmp_path: P
     assert read_line(deep.encode() + b"\n") == ("", sys.maxsize)
     with pytest.raises(BadRecord, match=r"x:1: not JSON: maximum recursion"):
         parse_json(Line(Path("x"), 1, deep.encode()))
+
+
+def test_an_encoder_of_a_hundred_thousand_tensors_is_refused_at_its_head(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes((1 << 21).to_bytes(8, "little") + b"{" + b" " * (1 << 21))
+    with pytest.raises(DataError, match=r"train\.init_encoder: .*a header of 2,097,152 bytes; at most 1,048,576"):
+        published.read(path, "train.init_encoder")

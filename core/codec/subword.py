@@ -127,8 +127,31 @@ class SubwordTokenizer:
 
             return self.sample(str(value), np.random.default_rng(value.seed), value.share)
         if len(value) > LONG:
-            return self.encode_all([value])[0]
+            return self.long(" " + clean(value))
         return self.engine.encode(" " + clean(value)).ids if value else []
+
+    def long(self, text: str) -> list[int]:
+        """The same, of a text that may have been written to take long: places are not asked for, and of letters without a piece in a
+        row, which nothing joins, all but the outer ones are spelled here."""
+        parts: list[str] = []
+        bytes_: list[bytes] = []
+        begin = 0
+        for run in self.strange.finditer(text):
+            parts.append(text[begin : run.start() + 1])
+            bytes_.append(run[0][1:-1].encode())
+            begin = run.end() - 1
+        parts.append(text[begin:])
+        first, *others = (one.ids for one in self.engine.encode_batch_fast(parts))
+        for inner, after in zip(bytes_, others, strict=True):
+            first += [len(SPECIALS) + byte for byte in inner]
+            first += after
+        return first
+
+    @cached_property
+    def strange(self) -> re.Pattern[str]:
+        """Letters of which no piece is made, three and more in a row."""
+        letters = "".join(sorted(set("".join(self.pieces))))
+        return re.compile(f"[^{re.escape(letters)}]{{3,}}" if letters else "(?s:.){3,}")
 
     def encode_all(self, values: Sequence[Any]) -> list[list[int]]:
         """The same, for many texts at once."""

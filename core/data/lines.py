@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
-from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -14,6 +13,7 @@ from core.errors import BadRecord, DataError
 
 LONGEST = 1 << 26
 """Bytes of a line: a thousand books. A packed file of some kilobytes can hold a line that no memory does."""
+BLOCK = 1 << 16
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -54,8 +54,12 @@ def read_lines(path: Path) -> Iterator[Line]:
     """Every line, the empty ones too. Only a line feed ends a line (and a carriage return before it is dropped)."""
     number = 0
     try:
-        with BufferedReader(cast(RawIOBase, gzip.open(path))) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, raw in enumerate(iter(partial(file.readline, LONGEST + 2), b""), start=1):
+        with (
+            BufferedReader(cast(RawIOBase, gzip.open(path)), BLOCK)
+            if path.suffix == ".gz"
+            else path.open("rb", BLOCK) as file
+        ):
+            for number, raw in enumerate(cut(file), start=1):
                 if len(raw) > LONGEST + 1:
                     raise DataError(f"{path}:{number}: a line of more than {LONGEST:,} bytes; cut it first")
                 yield Line(path, number, (raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw).rstrip(b"\r\n"))
@@ -63,3 +67,14 @@ def read_lines(path: Path) -> Iterator[Line]:
         raise DataError(f"{path}:{number + 1}: damaged gzip file ({error})") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
+
+
+def cut(file: BufferedReader) -> Iterator[bytes]:
+    """The lines of a file, all that a buffer holds at a time; of one that is too long, as much as shows that."""
+    while ahead := file.peek(1):
+        whole, end, _ = ahead.rpartition(b"\n")
+        if end:
+            file.read(len(whole) + 1)
+            yield from whole.split(b"\n")
+        else:
+            yield file.readline(LONGEST + 2)

@@ -1,6 +1,7 @@
 """Tokenizers: round trips, stable order, and what is stored reads back."""
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -44,6 +45,33 @@ def test_many_texts_are_encoded_as_one_by_one(kind: str) -> None:
     assert tokenizer.encode_all([*TEXTS, "", " x"]) == [tokenizer.encode(text) for text in [*TEXTS, "", " x"]]
     long = " ".join(TEXTS * 400)  # read without places
     assert tokenizer.encode(long) == tokenizer.engine.encode(" " + long).ids
+
+
+@pytest.mark.parametrize("kind", SUBWORDS)
+def test_a_text_that_is_meant_to_take_long_is_read_as_any(kind: str) -> None:
+    """Letters without a piece are spelled aside, where several stand in a row."""
+    tokenizer, draw = SUBWORDS[kind], random.Random(1)
+    parts = [
+        "a",
+        "the",
+        " ",
+        "  ",
+        "\n",
+        "9",
+        "[",
+        "{host}",
+        "é",
+        "中",
+        "中文字中",
+        "\U0001f468\u200d",
+        "\u0301",
+        "ЖЖЖЖ",
+        "<0x41>",
+        "٣٤٥٦",
+    ]
+    for _ in range(300):
+        text = " " + "".join(draw.choices(parts, k=draw.randint(1, 25)))
+        assert tokenizer.long(text) == tokenizer.engine.encode(text).ids, text
 
 
 def test_bpe_is_learned_alike_each_time() -> None:

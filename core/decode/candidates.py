@@ -35,8 +35,8 @@ class Choice(NamedTuple):
 class Choosing(Protocol):
     """A model that finds the best continuations itself; its log-probabilities may be written to, and are all numbers or -inf."""
 
-    def choose(self, logp_BKV: Tensor, sum_BK: Tensor, /) -> Choice:
-        """As `best_candidates`."""
+    def choose(self, logp_BKV: Tensor, sum_BK: Tensor, /) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """As `best_candidates`: what a Choice begins with."""
         ...
 
 

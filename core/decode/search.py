@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from core.data.batch import Batch
-from core.decode.candidates import Choosing, best_candidates, grouped_candidates
+from core.decode.candidates import Choice, Choosing, best_candidates, grouped_candidates
 from core.decode.config import SearchConfig
 from core.decode.constraints import Constraints
 from core.decode.coverage import Covering
@@ -119,7 +119,8 @@ def search(
         elif cfg.groups > 1:
             choice = grouped_candidates(logp_BKV, hypotheses.sum_BK, cfg.groups, cfg.group_penalty)
         else:
-            choice = (choose or best_candidates)(logp_BKV, hypotheses.sum_BK)
+            sums_BK = hypotheses.sum_BK
+            choice = Choice(*choose(logp_BKV, sums_BK)) if choose else best_candidates(logp_BKV, sums_BK)
             if K > 1:
                 choice = constraints.candidates(choice, logp_BKV, hypotheses.sum_BK)
         ending_BK = model.ending(memory, state) if isinstance(model, Covering) else None

@@ -15,7 +15,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from core.decode.candidates import Choice, best_candidates
 from core.model.seq2seq import Seq2Seq
 from core.model.state import Memory, State
 from core.model.transformer import TransformerDecoder, TransformerEncoder
@@ -57,15 +56,13 @@ def native(model: Seq2Seq, precision: Precision = "float32") -> Seq2Seq:
 class ChoosingSeq2Seq(Seq2Seq):
     """One whose log-probabilities are nobody else's and hold nothing that is no number, and that chooses among them itself."""
 
-    def choose(self, logp_BKV: Tensor, sum_BK: Tensor) -> Choice:
-        """As `best_candidates`, which this is in C++."""
-        if logp_BKV.dtype != torch.float32 or sum_BK.dtype != torch.float64 or not logp_BKV.is_contiguous():
-            return best_candidates(logp_BKV, sum_BK)
-        return candidates(logp_BKV, sum_BK.contiguous())
+    def choose(self, logp_BKV: Tensor, sum_BK: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """As `core.decode.candidates.best_candidates`."""
+        return candidates(logp_BKV.float().contiguous(), sum_BK.double().contiguous())
 
 
-def candidates(logp_BKV: Tensor, sum_BK: Tensor) -> Choice:
-    """Of candidates.hpp."""
+def candidates(logp_BKV: Tensor, sum_BK: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Of candidates.hpp: sums, parents, tokens and log-probabilities [B, C], and who is stuck [B, K]."""
     B, K, V = logp_BKV.shape
     each = min(2 * K, V) if K > 1 else 1
     C = min(2 * K, K * each) if K > 1 else 1
@@ -78,7 +75,7 @@ def candidates(logp_BKV: Tensor, sum_BK: Tensor) -> Choice:
         *(ctypes.c_int64(n) for n in (B, K, V, each, C)),
         *(ctypes.c_void_p(x.data_ptr()) for x in (total_BC, parent_BC, token_BC, logp_BC, stuck_BK)),
     )
-    return Choice(total_BC, parent_BC, token_BC, logp_BC, stuck_BK)
+    return total_BC, parent_BC, token_BC, logp_BC, stuck_BK
 
 
 def refusal(model: Seq2Seq) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from core.config import Impossible
-from core.decode.candidates import best_candidates
+from core.decode.candidates import Choice, best_candidates
 from core.decode.config import SearchConfig
 from core.decode.engine import engaged
 from core.decode.search import search
@@ -71,7 +71,7 @@ def test_candidates_are_those_of_torch_to_the_last_tie(beams: int, words: int) -
         logp_BKV[2, 0, 0] = 1e-6  # rounding puts a probability above one
         sum_BK = -torch.randint(0, 3, (7, beams), generator=generator).double()
         sum_BK[3, -1] = sum_BK[4] = -torch.inf
-        wanted, found = best_candidates(logp_BKV, sum_BK), candidates(logp_BKV, sum_BK)
+        wanted, found = best_candidates(logp_BKV, sum_BK), Choice(*candidates(logp_BKV, sum_BK))
         there = wanted.total_BC > -torch.inf
         assert torch.equal(found.total_BC, wanted.total_BC)
         assert torch.equal(found.stuck_BK, wanted.stuck_BK)

@@ -54,11 +54,7 @@ def read_lines(path: Path) -> Iterator[Line]:
     """Every line, the empty ones too. Only a line feed ends a line (and a carriage return before it is dropped)."""
     number = 0
     try:
-        with (
-            BufferedReader(cast(RawIOBase, gzip.open(path)), BLOCK)
-            if path.suffix == ".gz"
-            else path.open("rb", BLOCK) as file
-        ):
+        with opened(path) as file:
             for number, raw in enumerate(cut(file), start=1):
                 if len(raw) > LONGEST + 1:
                     raise DataError(f"{path}:{number}: a line of more than {LONGEST:,} bytes; cut it first")
@@ -67,6 +63,12 @@ def read_lines(path: Path) -> Iterator[Line]:
         raise DataError(f"{path}:{number + 1}: damaged gzip file ({error})") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
+
+
+def opened(path: Path) -> BufferedReader:
+    """Unpacked where the name says that it is packed."""
+    raw = cast(RawIOBase, gzip.open(path)) if path.suffix == ".gz" else path.open("rb", buffering=0)
+    return BufferedReader(raw, BLOCK)
 
 
 def cut(file: BufferedReader) -> Iterator[bytes]:

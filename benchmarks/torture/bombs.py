@@ -23,6 +23,8 @@ HEADERS = 250
 MOST_MIB = 64
 """By which memory may grow beyond the file that is refused."""
 MOST_SECONDS = 1.0
+EMPTY, MOST_SECONDS_OF_EMPTY = "a million line feeds", 5.0
+"""They are a million records to some readers."""
 TRIES = 4
 """More, where the first took too long: the least is the door's own."""
 CALLED = set[str]()
@@ -110,7 +112,7 @@ def bombs(trial: Trial) -> Iterator[tuple[str, bytes]]:
     yield "a million quotes", b'"' * 1_000_000
     yield "a million tabs", b"\t" * 1_000_000
     yield "a million brackets", b"[" * 1_000_000
-    yield "a million line feeds", b"\n" * 1_000_000
+    yield EMPTY, b"\n" * 1_000_000
     yield "zeros", bytes(1_000_000)
     yield (
         "a sound of 65,535 channels",
@@ -154,7 +156,7 @@ def opened(trial: Trial, door: Door, content: bytes, what: str) -> None:
     hold("\n" not in told, f"no single line: {told:.200}")
     verb = door.name.rpartition(" by ")[2] if "run/" in door.name else ""
     if not verb or verb in CALLED:
-        most = MOST_SECONDS + 2.0 * bool(verb)
+        most = (MOST_SECONDS_OF_EMPTY if what == EMPTY else MOST_SECONDS) + 2.0 * bool(verb)
         for _ in range(TRIES):  # what else the machine does can only add to it
             if spent < most:
                 break
@@ -207,7 +209,7 @@ ROWS = (
     Row(
         "S3b",
         threat="bombs at every door: JSON nested 100,000 deep, entities, packed lines, headers of 2^63 bytes",
-        promise="Refused, or read as what they also are, within a second, and within 64 MiB beyond twice the file.",
+        promise="Refused, or read as what they also are, within a second (five for a million empty records), and within 64 MiB beyond twice the file.",
         trial=exploded,
         unit="bombs",
         goal=1000,

@@ -67,7 +67,7 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 def opened(path: Path) -> BufferedReader:
     """Unpacked where the name says that it is packed."""
-    raw = cast(RawIOBase, gzip.open(path)) if path.suffix == ".gz" else path.open("rb", buffering=0)
+    raw = cast(RawIOBase, gzip.GzipFile(path)) if path.suffix == ".gz" else path.open("rb", buffering=0)
     return BufferedReader(raw, BLOCK)
 
 

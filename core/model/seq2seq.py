@@ -221,10 +221,9 @@ class Seq2Seq(nn.Module):
         return memory.rows(rows_B), keep_rows(state, rows_B)
 
     def _words(self, token_BT: Tensor, memory: Memory) -> Tensor:
-        if not isinstance(self.head, (CopyingHead, PointerHead)):
-            return embed(token_BT, self.embedding)
         copied_BT = token_BT >= self.embedding.num_embeddings
-        x_BTD = embed(token_BT.masked_fill(copied_BT, UNK), self.embedding)
+        known_BT = token_BT.masked_fill(copied_BT, UNK)
+        x_BTD = embed(known_BT, self.embedding)
         return x_BTD + self.head.read(token_BT, memory) if isinstance(self.head, PointerHead) else x_BTD
 
     def _given(self, given_BT: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:

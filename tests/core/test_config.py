@@ -140,7 +140,7 @@ def test_one_task_has_one_class() -> None:
         ('numbers = "1"', "a list of (number)"),
         ("names = 1", "text or list of text"),
         ('perhaps = "many"', 'an integer or "none"'),
-        ('budget = "aut"', "an integer, at least 1 or auto"),
+        ('budget = "aut"', "an integer, at least 1 or auto; did you mean auto?"),
         ("budget = 0", "an integer, at least 1 or auto"),
         ("spare = 3", 'a table of kind cat or dog or "none"'),
     ],

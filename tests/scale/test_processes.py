@@ -139,7 +139,11 @@ STRAYS = {
 }
 
 
-@pytest.mark.parametrize("how", STRAYS)
+# Which exchange a process went to is told by its pulse, which a busy machine may bring too late: then nobody is named.
+LATE = "goes to another exchange"
+
+
+@pytest.mark.parametrize("how", [pytest.param(how, marks=[pytest.mark.slow] * (how == LATE)) for how in STRAYS])
 def test_who_strays_is_named(tmp_path: Path, how: str) -> None:
     """At once, or where the connection broke; a process that has ended by an error of its own has said why itself."""
     started = launched(2, tmp_path, stray, how, tmp_path / "out", 600.0)
